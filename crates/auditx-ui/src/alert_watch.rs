@@ -43,7 +43,7 @@ pub(crate) struct AlertWatch {
     alert: Alert,
     /// The name of the cursor, and of posts.
     id: String,
-    source: Source,
+    followed: Followed,
     /// The name of the trail; empty if there is only one.
     trail: String,
     matches: Matches,
@@ -54,7 +54,7 @@ pub(crate) struct AlertWatch {
 }
 
 /// A trail that is followed.
-struct Source {
+struct Followed {
     reader: TrailReader,
     cursor: Cursor,
     saved_at: Instant,
@@ -64,29 +64,28 @@ struct Source {
 struct Stopped;
 
 impl AlertWatch {
-    /// Opens the cursor in a trail; `None` if the query has no alert.
+    /// Opens the cursor of an alert in a trail.
     pub(crate) fn open(
-        query: &SavedQuery,
+        (query, alert): (&SavedQuery, &Alert),
         member: &Member,
         logger: &AuditLogger,
         public_url: &str,
         stopped: watch::Receiver<bool>,
-    ) -> Result<Option<Self>, Error> {
-        let Some(alert) = query.alert.clone() else { return Ok(None) };
+    ) -> Result<Self, Error> {
         let directory = member.directory().map_err(|problem| Error::invalid(problem.detail().to_owned()))?;
         let id = id_of(&query.name);
-        Ok(Some(Self {
+        Ok(Self {
             query: query.clone(),
-            source: Source::open(directory, &id)?,
+            followed: Followed::open(directory, &id)?,
             trail: member.name.clone(),
-            alert,
+            alert: alert.clone(),
             id,
             matches: Matches::default(),
             not_before: Instant::now(),
             logger: logger.clone(),
             public_url: public_url.to_owned(),
             stopped,
-        }))
+        })
     }
 
     /// Follows the trail until it is stopped.
@@ -132,7 +131,7 @@ impl AlertWatch {
         // No alert may trigger itself, or two each other, whatever their queries. A firing may also cause a
         // checkpoint, whose record is ignored too.
         let ours = firings();
-        self.source.read(|row| {
+        self.followed.read(|row| {
             if query.matches(row) && !ours.matches(row) && !is_checkpoint(row) {
                 self.matches.add(row);
             }
@@ -222,7 +221,7 @@ impl AlertWatch {
     }
 
     fn save_cursor(&mut self, interval: Duration) {
-        if let Err(error) = self.source.save_cursor(interval) {
+        if let Err(error) = self.followed.save_cursor(interval) {
             self.report("cannot save its cursor", &error.to_string());
         }
     }
@@ -256,7 +255,7 @@ impl AlertWatch {
     }
 }
 
-impl Source {
+impl Followed {
     fn open(directory: &Path, id: &str) -> Result<Self, Error> {
         let mut cursor = Cursor::of_alert(directory, id)?;
         let next = match cursor.position() {

@@ -50,13 +50,7 @@ pub(crate) async fn begin(
 ) -> Result<Response, Problem> {
     let (zone, ask) = (parameters.zone()?, parameters.ask(&visit.viewer)?);
     let permit = permit(ui)?;
-    let read = Read {
-        description: "Audit trail exported with proofs",
-        action: AuditAction::Export,
-        parameters,
-        seq: None,
-        found: None,
-    };
+    let read = Read::begun("Audit trail exported with proofs", AuditAction::Export, parameters);
     let recorded = match ui.record(&visit.viewer, &read).await? {
         Some(receipt) => Some(receipt.durable().await.map_err(unrecorded)?.seq),
         None => None,

@@ -72,13 +72,7 @@ pub(crate) async fn begin(
     // A client cannot take a download as fast as several threads read.
     ask.threads = 1;
     let permit = permit(ui)?;
-    let read = Read {
-        description: "Audit trail exported",
-        action: AuditAction::Export,
-        parameters,
-        seq: None,
-        found: None,
-    };
+    let read = Read::begun("Audit trail exported", AuditAction::Export, parameters);
     // Then no entry recorded before is pending: a search that is oldest first does not find pending entries.
     if let Some(receipt) = ui.record(&visit.viewer, &read).await? {
         receipt.durable().await.map_err(unrecorded)?;

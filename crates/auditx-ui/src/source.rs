@@ -257,10 +257,12 @@ impl Source {
         Ok(Verified { fault, signed: Signed::of(&signed) })
     }
 
-    /// Returns how far the trails are signed, without verifying them.
-    pub(crate) fn signed(&self) -> Result<Signed, Problem> {
-        let signed = self.members()?.iter().map(Member::signed).collect::<Result<Vec<_>, _>>()?;
-        Ok(Signed::of(&signed))
+    /// Returns the names of the trails of a family, and how far the trails are signed, without verifying them.
+    pub(crate) fn names_and_signed(&self) -> Result<(Vec<String>, Signed), Problem> {
+        let members = self.members()?;
+        let signed = members.iter().map(Member::signed).collect::<Result<Vec<_>, _>>()?;
+        let names = members.into_iter().map(|member| member.name).filter(|name| !name.is_empty());
+        Ok((names.collect(), Signed::of(&signed)))
     }
 }
 

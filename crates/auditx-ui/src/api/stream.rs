@@ -29,7 +29,7 @@ use crate::guard::Visit;
 use crate::page::named;
 use crate::position::Position;
 use crate::problem::Problem;
-use crate::selection::{Ask, Parameters};
+use crate::selection::Ask;
 
 use super::parameters::Followed;
 
@@ -71,7 +71,8 @@ pub(super) async fn stream(
         Ok::<_, Problem>((events, begin))
     })
     .await??;
-    ui.record(&visit.viewer, &read(&parameters)).await?;
+    let read = Read::begun("Audit trail followed", AuditAction::Read, &parameters);
+    ui.record(&visit.viewer, &read).await?;
     let mut flow = Flow {
         ui,
         ask,
@@ -93,16 +94,6 @@ pub(super) async fn stream(
     });
     // Asks proxies not to buffer the answer.
     Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], Sse::new(events)).into_response())
-}
-
-fn read(parameters: &Parameters) -> Read<'_> {
-    Read {
-        description: "Audit trail followed",
-        action: AuditAction::Read,
-        parameters,
-        seq: None,
-        found: None,
-    }
 }
 
 /// The events of one client.
