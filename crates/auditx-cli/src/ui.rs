@@ -228,7 +228,7 @@ impl Arguments {
             return Ok((Source::directory(self.trail.directory()), self.trail.display_path()));
         };
         if !self.unrecorded && !self.trail.is_there() && !self.is_family() {
-            // None is created: if the directory is a typing error, nobody would look for the reads there.
+            // No trail is created: if DIR is mistyped, nobody would look for the reads there.
             return Err(Failure::new(format!(
                 "no audit trail in {}: give --dir with a trail in which reads are recorded (`auditx record \
                  --create` makes one), or --unrecorded",

@@ -35,7 +35,7 @@ impl PostgresCopy {
         };
         let Some(stored) = self.line(head.trail, seq).await? else { return Ok(ProofOutcome::Incomplete) };
         let mut wanted = Vec::new();
-        // Fails without hashes: it only says which ones are needed, as it cannot wait for them.
+        // Called only to learn which hashes are needed, since it cannot wait for them; it fails without them.
         let _no_hashes = prove_inclusion(checkpoint.size(), seq, &mut |nodes| {
             wanted = nodes.to_vec();
             Ok::<_, auditx_tlog::Error>(Vec::new())

@@ -29,8 +29,8 @@ const GROWTH: u64 = 4;
 /// The largest number of lines fetched at a time.
 const MAX_FETCHED: u64 = 1_000;
 
-/// The least time that the server has for the first range, whatever the limit: a search that always continues
-/// where it began would never end.
+/// The least time that the server has for the first range, whatever the limit: a search that makes no
+/// progress would be continued for ever.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A search of one trail in a database.
@@ -144,7 +144,7 @@ impl TrailSearch {
         }
     }
 
-    /// Where a search continues of which this is the rest.
+    /// Returns where a search with this rest continues.
     fn next(&self, rest: &Range<u64>) -> Option<u64> {
         if rest.is_empty() {
             return None;

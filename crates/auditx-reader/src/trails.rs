@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 3;
 /// `auditx recover --accept-loss` moves a broken trail into a directory of this name below the new one.
 const SET_ASIDE: &str = "audit.set-aside-";
 
-/// Only root may list this directory of a file system's root, and it holds no trail.
+/// A directory at the root of a file system that only root may list. It holds no trail.
 const LOST_AND_FOUND: &str = "lost+found";
 
 /// The trails in a directory and below it.

@@ -9,6 +9,7 @@ use auditx_core::format::control_record::StoredRecord;
 use auditx_core::store::{Cursor, TrailReader};
 use auditx_core::{AuditLogger, Error};
 use auditx_reader::{Field, Lines, Moment, Order, Row, Search};
+use auditx_tlog::to_hex;
 use futures_util::future::{Either, select};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -21,27 +22,28 @@ use crate::source::Member;
 /// The interval at which an idle trail is read; each time costs two system calls.
 const POLL: Duration = Duration::from_millis(250);
 
-/// Lines that are read before it is decided whether to post.
+/// The number of lines that are read before it is decided whether to post.
 const ROUND: usize = 10_000;
 
-/// Cursors are saved at most this often while nothing matches, since each costs an fdatasync.
+/// The shortest interval at which a cursor is saved while nothing matches: each save costs an fdatasync.
 const CURSOR_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A post is tried this often; if all fail, that is recorded, and the next one is due after `at_most_every`.
+/// The number of attempts to send a post. If all fail, that is recorded, and the next post is due after
+/// `at_most_every`.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How long a record that has begun may take after the alert was stopped.
+/// How long recording a firing may continue after the alert was stopped.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What follows the trail for one alert.
+/// Follows a trail for one alert.
 pub(crate) struct AlertWatch {
     query: SavedQuery,
     alert: Alert,
     /// The name of the cursor, and of posts.
     id: String,
-    source: Source,
+    followed: Followed,
     /// The name of the trail; empty if there is only one.
     trail: String,
     matches: Matches,
@@ -52,7 +54,7 @@ pub(crate) struct AlertWatch {
 }
 
 /// A trail that is followed.
-struct Source {
+struct Followed {
     reader: TrailReader,
     cursor: Cursor,
     saved_at: Instant,
@@ -62,29 +64,28 @@ struct Source {
 struct Stopped;
 
 impl AlertWatch {
-    /// Opens the cursor in a trail; `None` if the query has no alert.
+    /// Opens the cursor of an alert in a trail.
     pub(crate) fn open(
-        query: &SavedQuery,
+        (query, alert): (&SavedQuery, &Alert),
         member: &Member,
         logger: &AuditLogger,
         public_url: &str,
         stopped: watch::Receiver<bool>,
-    ) -> Result<Option<Self>, Error> {
-        let Some(alert) = query.alert.clone() else { return Ok(None) };
+    ) -> Result<Self, Error> {
         let directory = member.directory().map_err(|problem| Error::invalid(problem.detail().to_owned()))?;
         let id = id_of(&query.name);
-        Ok(Some(Self {
+        Ok(Self {
             query: query.clone(),
-            source: Source::open(directory, &id)?,
+            followed: Followed::open(directory, &id)?,
             trail: member.name.clone(),
-            alert,
+            alert: alert.clone(),
             id,
             matches: Matches::default(),
             not_before: Instant::now(),
             logger: logger.clone(),
             public_url: public_url.to_owned(),
             stopped,
-        }))
+        })
     }
 
     /// Follows the trail until it is stopped.
@@ -127,10 +128,10 @@ impl AlertWatch {
     fn read(&mut self) -> Result<bool, Error> {
         // Times in the query are relative to now.
         let query = self.query.query(Moment::now()).map_err(|error| Error::invalid(error.to_string()))?;
-        // No alert may trigger itself, or two each other, whatever their queries. A firing may also lead to a
-        // record of a checkpoint.
+        // No alert may trigger itself, or two each other, whatever their queries. A firing may also cause a
+        // checkpoint, whose record is ignored too.
         let ours = firings();
-        self.source.read(|row| {
+        self.followed.read(|row| {
             if query.matches(row) && !ours.matches(row) && !is_checkpoint(row) {
                 self.matches.add(row);
             }
@@ -220,7 +221,7 @@ impl AlertWatch {
     }
 
     fn save_cursor(&mut self, interval: Duration) {
-        if let Err(error) = self.source.save_cursor(interval) {
+        if let Err(error) = self.followed.save_cursor(interval) {
             self.report("cannot save its cursor", &error.to_string());
         }
     }
@@ -233,7 +234,8 @@ impl AlertWatch {
         self.unless_stopped(tokio::time::sleep(pause)).await
     }
 
-    /// Ends work that must not be cut off: a post that is recorded but not passed would be repeated.
+    /// Waits for `work`, up to [`GRACE`] after the alert was stopped: a post that is recorded, but whose
+    /// cursor is not saved, is repeated.
     async fn even_if_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
         let mut work = pin!(work);
         match self.unless_stopped(work.as_mut()).await {
@@ -253,7 +255,7 @@ impl AlertWatch {
     }
 }
 
-impl Source {
+impl Followed {
     fn open(directory: &Path, id: &str) -> Result<Self, Error> {
         let mut cursor = Cursor::of_alert(directory, id)?;
         let next = match cursor.position() {
@@ -306,7 +308,7 @@ fn is_checkpoint(row: &Row<'_>) -> bool {
     StoredRecord::kind(row.line().as_bytes()).is_some_and(|kind| kind == "checkpoint")
 }
 
-/// Returns the number that the next line of the trail gets.
+/// Returns the seq of the next line of the trail.
 fn end_of(directory: &Path) -> Result<u64, Error> {
     let last = Lines::last(directory, 1).and_then(|mut lines| lines.next_line());
     let failed = |error| Error::storage("cannot find the end of the trail", directory, error);
@@ -319,10 +321,6 @@ fn id_of(name: &str) -> String {
         let letter = letter.to_ascii_lowercase();
         if letter.is_ascii_alphanumeric() { letter } else { '-' }
     });
-    let hash = Sha256::digest(name);
-    plain.take(40).chain(['-']).chain(hash[..4].iter().flat_map(|byte| hex(*byte))).collect()
-}
-
-fn hex(byte: u8) -> [char; 2] {
-    [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+    let hash = to_hex(&Sha256::digest(name)[..4]);
+    plain.take(40).chain(['-']).chain(hash.chars()).collect()
 }

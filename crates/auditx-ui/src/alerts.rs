@@ -5,6 +5,7 @@
 //! that was not posted until the post was accepted and recorded. After a crash the same entries are found
 //! again, so a post may be repeated, with the same `webhook-id`, but none is lost.
 
+use std::path::Path;
 use std::thread::JoinHandle;
 
 use auditx_core::{AuditLogger, Error};
@@ -71,11 +72,11 @@ impl Alerts {
     }
 
     /// Starts to follow the trail. Each post, and each that failed, is recorded with this logger. A new alert
-    /// begins at the end of the trail, another where it was when it was stopped.
+    /// begins at the end of the trail; any other continues where it stopped.
     ///
     /// # Errors
     /// `is_locked` if another process sends the alerts of this trail; `is_storage` if a cursor or the trail
-    /// cannot be read, or a thread not be started; as [`AuditLogger::trail_dir`].
+    /// cannot be read, or a thread cannot be started; otherwise as [`AuditLogger::trail_dir`].
     pub fn start(self, logger: &AuditLogger) -> Result<RunningAlerts, Error> {
         let source = match self.source {
             Some(source) => source,
@@ -88,18 +89,15 @@ impl Alerts {
         let members = source.members().map_err(|problem| Error::invalid(problem.detail().to_owned()))?;
         let (stop, stopped) = watch::channel(false);
         let mut running = RunningAlerts { stop, threads: Vec::new() };
-        for query in self.saved.iter().filter(|query| query.alert.is_some()) {
+        for (query, alert) in self.saved.iter().filter_map(|query| Some((query, query.alert.as_ref()?))) {
             for member in &members {
-                let watch = AlertWatch::open(query, member, logger, &self.public_url, stopped.clone())?;
-                let Some(watch) = watch else { continue };
+                let (url, stopped) = (&self.public_url, stopped.clone());
+                let watch = AlertWatch::open((query, alert), member, logger, url, stopped)?;
                 let thread = std::thread::Builder::new().name("auditx-alert".to_owned());
                 let started = thread.spawn(move || watch.run());
                 running.threads.push(started.map_err(|error| {
-                    Error::storage(
-                        "cannot start the thread of an alert",
-                        std::path::Path::new(&member.name),
-                        error,
-                    )
+                    let directory = member.directory().unwrap_or(Path::new(""));
+                    Error::storage("cannot start the thread of an alert", directory, error)
                 })?);
             }
         }

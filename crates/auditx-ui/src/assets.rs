@@ -46,7 +46,7 @@ pub(crate) fn script_at(path: &str) -> Option<&'static Script> {
     SCRIPTS.iter().copied().find(|script| script.path == path)
 }
 
-/// The name in an address. By its name, since the prefix of the dashboard may have parameters too.
+/// The name in an address. Taken by name, since the prefix of the dashboard may have parameters too.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Named {
     file: String,

@@ -50,13 +50,7 @@ pub(crate) async fn begin(
 ) -> Result<Response, Problem> {
     let (zone, ask) = (parameters.zone()?, parameters.ask(&visit.viewer)?);
     let permit = permit(ui)?;
-    let read = Read {
-        description: "Audit trail exported with proofs",
-        action: AuditAction::Export,
-        parameters,
-        seq: None,
-        found: None,
-    };
+    let read = Read::begun("Audit trail exported with proofs", AuditAction::Export, parameters);
     let recorded = match ui.record(&visit.viewer, &read).await? {
         Some(receipt) => Some(receipt.durable().await.map_err(unrecorded)?.seq),
         None => None,
@@ -114,7 +108,7 @@ struct Packing {
     ask: Ask,
     /// The query as it was entered, and its time zone.
     query: String,
-    /// The line that records this download, and those after it, are not part of it.
+    /// The seq of the line that records this download. That line and later ones are left out.
     before: Option<u64>,
 }
 
@@ -135,7 +129,7 @@ impl Packing {
         if let Some(seq) = self.before {
             bundle = bundle.before(seq);
         }
-        // One thread: a client cannot make a download as fast as several can.
+        // A client cannot take a download as fast as several threads read.
         let selected = self.ask.search(self.member.directory()?).threads(1);
         let period = selected.clone().query(self.ask.viewer.scope());
         let mut file = BufWriter::new(tempfile::tempfile().map_err(failed)?);

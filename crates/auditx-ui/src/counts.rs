@@ -22,7 +22,8 @@ pub(crate) const FACETS: [(Field, &str, &str); 5] = [
 /// Values shown of each field, the most frequent first.
 const SHOWN: usize = 10;
 
-/// Different values counted of each field: a field that is different in each entry must not fill the memory.
+/// The largest number of distinct values that are counted for a field: one that differs in every entry must
+/// not fill the memory.
 const MAX_VALUES: usize = 10_000;
 
 /// The largest number of bars.
@@ -31,7 +32,7 @@ const MAX_BARS: usize = 60;
 /// Lengths of a bar in seconds, each a multiple of the one before: 1 s to 4 weeks.
 const LENGTHS: [u64; 12] = [1, 5, 15, 60, 300, 900, 3_600, 10_800, 43_200, 86_400, 604_800, 2_419_200];
 
-/// Times that are kept apart; if there are more, a longer unit is counted in.
+/// The largest number of buckets; if there are more, they are merged into longer ones.
 const MAX_TIMES: usize = 10_000;
 
 /// The levels in the order of the bars' parts: what matters most is on top.
@@ -107,7 +108,7 @@ impl<'z> Tally<'z> {
 /// Counts by the bucket of time that contains an entry.
 struct Times<'z> {
     zone: &'z Zone,
-    /// By the begin of the bucket.
+    /// By the start of the bucket.
     counts: BTreeMap<Moment, [u64; 4]>,
     /// The index of the buckets' length in [`LENGTHS`].
     unit: usize,
@@ -148,8 +149,8 @@ impl<'z> Times<'z> {
         longer
     }
 
-    /// The bars of the shortest length with which there are not too many; of a very long period, those of the
-    /// longest length, several together.
+    /// The bars of the shortest length with which there are not too many. For a very long period, bars of the
+    /// longest length are joined.
     fn bars(&self) -> Vec<Bar> {
         for unit in self.unit..LENGTHS.len() {
             let bars = self.in_units(unit).all();

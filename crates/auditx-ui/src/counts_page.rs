@@ -14,7 +14,6 @@ use crate::dashboard::{Dashboard, Read};
 use crate::frame::Frame;
 use crate::guard::Visit;
 use crate::layout::{self, visible};
-
 use crate::problem::Problem;
 use crate::selection::{Parameters, narrowed, quoted};
 use crate::table;

@@ -72,7 +72,7 @@ const MAX_EXPORTS: usize = 4;
 /// Viewers who follow the trail at the same time; each holds a connection and a few hundred entries.
 const MAX_STREAMS: usize = 200;
 
-/// A longer query is recorded shortened, in characters.
+/// The number of characters of a query that are recorded.
 const MAX_RECORDED: usize = 2_000;
 
 /// The outcome of the last verification.
@@ -273,6 +273,11 @@ pub(crate) struct Read<'r> {
 }
 
 impl<'r> Read<'r> {
+    /// A read of what a search finds, whose number is not known yet.
+    pub(crate) fn begun(description: &'r str, action: AuditAction, parameters: &'r Parameters) -> Self {
+        Self { description, action, parameters, seq: None, found: None }
+    }
+
     /// A search that showed or counted this many entries.
     pub(crate) fn search(description: &'r str, parameters: &'r Parameters, found: u64) -> Self {
         Self { description, action: AuditAction::Read, parameters, seq: None, found: Some(found) }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auditx_core::AuditAction;
-use auditx_reader::{Field, Row, Zone, changes};
+use auditx_reader::{Field, Row, Zone};
 use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -23,7 +23,7 @@ use crate::related::{Why, relations};
 use crate::selection::Parameters;
 use crate::table;
 
-/// The number in an address. By its name, since the prefix of the dashboard may have parameters too.
+/// The number in an address. Taken by name, since the prefix of the dashboard may have parameters too.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Numbered {
     pub(crate) seq: u64,
@@ -49,7 +49,7 @@ async fn entry_page(
 ) -> Result<Markup, Problem> {
     let zone = parameters.zone()?;
     let line = one_line(&ui, visit, &parameters.trail, seq).await?;
-    // A copy has no tiles with the hashes of the tree, so that a proof needs the hash of every line.
+    // A copy has no tiles with the hashes of the tree, so a proof needs the hash of every line.
     let proof = if ui.shown().has_files() {
         Some(proof::read(&ui, visit, &parameters.trail, seq).await?)
     } else {
@@ -59,29 +59,10 @@ async fn entry_page(
     ui.record(&visit.viewer, &read_of_entry(parameters, seq)).await?;
     let row = row_of(&line)?;
     let description = row.text(Field::Description);
-    let changes = changes(&row);
     let content = html! {
         h1 { bdi { (visible(&description)) } }
         p.sentence { (visible(&sentence(&row, &zone))) }
-        @if !changes.is_empty() {
-            h2 { "Changes" }
-            table {
-                thead { tr {
-                    th scope="col" { "Field" }
-                    th scope="col" { "Before" }
-                    th scope="col" { "After" }
-                } }
-                tbody {
-                    @for change in &changes {
-                        tr {
-                            th scope="row" { bdi { (visible(&change.field)) } }
-                            td { bdi { (visible(&change.old.map(table::text).unwrap_or_default())) } }
-                            td { bdi { (visible(&change.new.map(table::text).unwrap_or_default())) } }
-                        }
-                    }
-                }
-            }
-        }
+        (changes(&row))
         h2 { "Related" }
         (related(&row, visit))
         h2 { "Fields" }
@@ -102,6 +83,32 @@ async fn entry_page(
     };
     let frame = Frame::of(&ui, visit).await;
     Ok(frame.page(&format!("Entry {seq}"), parameters, &content, &[&assets::PROOF]))
+}
+
+/// The fields that an entry changed.
+fn changes(row: &Row<'_>) -> Markup {
+    let changes = auditx_reader::changes(row);
+    html! {
+        @if !changes.is_empty() {
+            h2 { "Changes" }
+            table {
+                thead { tr {
+                    th scope="col" { "Field" }
+                    th scope="col" { "Before" }
+                    th scope="col" { "After" }
+                } }
+                tbody {
+                    @for change in &changes {
+                        tr {
+                            th scope="row" { bdi { (visible(&change.field)) } }
+                            td { bdi { (visible(&change.old.map(table::text).unwrap_or_default())) } }
+                            td { bdi { (visible(&change.new.map(table::text).unwrap_or_default())) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Returns the line with this number, if it exists for this viewer.

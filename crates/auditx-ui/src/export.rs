@@ -72,14 +72,8 @@ pub(crate) async fn begin(
     // A client cannot take a download as fast as several threads read.
     ask.threads = 1;
     let permit = permit(ui)?;
-    let read = Read {
-        description: "Audit trail exported",
-        action: AuditAction::Export,
-        parameters,
-        seq: None,
-        found: None,
-    };
-    // Then everything recorded before has its number, which those that are oldest first need.
+    let read = Read::begun("Audit trail exported", AuditAction::Export, parameters);
+    // Then no entry recorded before is pending: a search that is oldest first does not find pending entries.
     if let Some(receipt) = ui.record(&visit.viewer, &read).await? {
         receipt.durable().await.map_err(unrecorded)?;
     }
@@ -163,7 +157,7 @@ fn send(
         match page.next {
             Some(next) => {
                 at = next;
-                // They would be read again for each batch.
+                // Trails that ended would otherwise be read again for each batch.
                 page.ended.iter().for_each(|trail| at.set(trail, Cursor::Seq(u64::MAX)));
             }
             None => return Ok(()),

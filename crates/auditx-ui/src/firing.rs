@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 
 use crate::saved::SavedQuery;
 
-/// The action and the type of the entity of a firing.
+/// The action and the entity type of the entries that record that an alert fired.
 const ACTION: &str = "ALERT";
 const ENTITY: &str = "saved_query";
 
-/// A post has so many entries, of so many bytes together.
+/// The largest number of entries in a post, and of bytes in all of them.
 const MAX_LINES: usize = 5;
 const MAX_BYTES: usize = 64 << 10;
 
@@ -63,9 +63,9 @@ impl Matches {
     /// Returns the id of the post of these entries: the same for the same entries, even after a crash, and
     /// another when more were added, since a receiver ignores a post whose id it knows.
     pub(crate) fn id(&self, alert: &str, trail: &str) -> String {
-        let at = if trail.is_empty() { "" } else { "-" };
+        let separator = if trail.is_empty() { "" } else { "-" };
         format!(
-            "{alert}{at}{trail}-{}-{}",
+            "{alert}{separator}{trail}-{}-{}",
             self.first_seq.unwrap_or_default(),
             self.last_seq.unwrap_or_default()
         )
@@ -129,7 +129,7 @@ impl Matches {
     }
 }
 
-/// Matches the entries that say that an alert fired.
+/// Matches the entries that record that an alert fired.
 pub(crate) fn firings() -> Query {
     Query::is(Field::Module, ["audit"])
         .and(Query::is(Field::Action, [ACTION]))
@@ -141,7 +141,7 @@ pub(crate) fn firings_of(name: &str, trail: &str) -> Query {
     firings().and(Query::is(Field::EntityId, [entity_of(name, trail)]))
 }
 
-/// Returns the id of the record that an entry about a firing names.
+/// Returns the entity id of the entries that record that an alert fired on a trail.
 fn entity_of(name: &str, trail: &str) -> String {
     if trail.is_empty() { name.to_owned() } else { format!("{name} ({trail})") }
 }

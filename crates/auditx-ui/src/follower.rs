@@ -23,10 +23,10 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// The time after which the directory is searched for new trails.
 const RESCAN: Duration = Duration::from_secs(1);
 
-/// Text that is read from one trail before that of the others, in bytes.
+/// The number of bytes that are read from one trail before the next trail is read.
 const ROUND: usize = 1 << 20;
 
-/// Entries that wait for a subscriber.
+/// The largest number of events that wait for a subscriber.
 const AHEAD: usize = 256;
 
 /// What a subscriber is sent.
@@ -76,8 +76,7 @@ impl std::fmt::Debug for Follower {
 }
 
 impl Follower {
-    /// Returns entries that match `ask` and are recorded from now on, until the receiver is dropped. Blocks
-    /// the thread.
+    /// Returns a receiver of the entries that match `ask` and are recorded from now on. Blocks the thread.
     pub(crate) fn subscribe(&self, source: &Source, ask: Ask) -> Result<Receiver<Event>, Problem> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let mut state = locked(&self.0);
@@ -92,7 +91,8 @@ impl Follower {
             })?;
             state.is_running = true;
         }
-        // The thread waits for the lock. After a failure nobody would remove the subscriber.
+        // Added last: if the thread cannot be started, nothing would remove the subscriber. The thread does
+        // not miss it, since it waits for the lock.
         state.subscribers.push(Subscriber { ask, sender, has_missed: false });
         Ok(receiver)
     }
@@ -226,7 +226,7 @@ impl Read {
         for subscriber in subscribers {
             subscriber.has_missed |= self.has_gap;
             if subscriber.has_missed {
-                // Also if nothing more is recorded.
+                // A subscriber must learn of it even if nothing more is recorded.
                 subscriber.send(Event::Missed);
             }
         }

@@ -14,9 +14,9 @@ const MAX_LEN: usize = 256;
 /// A proxy that signs viewers in and names them in a header, such as `Remote-User`.
 ///
 /// The header counts only on connections from the trusted addresses. The proxy must remove the header from
-/// what its clients send. A server shows the address of a connection with
-/// [`into_make_service_with_connect_info`](axum::Router::into_make_service_with_connect_info); without it,
-/// no connection is trusted.
+/// what its clients send. Serve the router with
+/// [`into_make_service_with_connect_info`](axum::Router::into_make_service_with_connect_info), which passes
+/// on the address of each connection; without it, no connection is trusted.
 ///
 /// ```
 /// use auditx_core::http::TrustedProxies;
@@ -82,7 +82,7 @@ fn only_value(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, 
         let len = text.len();
         return Err(format!("the header {name} has {len} bytes: expected at most {MAX_LEN}"));
     }
-    // What would have to be shown as escapes could also pass for another name.
+    // A name with hidden characters could pass for another one.
     if visible(text) != text {
         return Err(format!("the header {name} has control characters or is not UTF-8"));
     }

@@ -33,11 +33,8 @@ pub(crate) struct Frame<'v> {
 impl<'v> Frame<'v> {
     pub(crate) async fn of(ui: &Dashboard, visit: &'v Visit) -> Self {
         let (source, can_be_live) = (ui.shown().clone(), ui.shown().has_files());
-        let read = move || {
-            let names = source.members()?.into_iter().map(|member| member.name);
-            Ok((names.filter(|name| !name.is_empty()).collect(), source.signed()?))
-        };
-        let (trails, signed) = match blocking::run(&ui.reads, read).await.and_then(|read| read) {
+        let read = blocking::run(&ui.reads, move || source.names_and_signed()).await;
+        let (trails, signed) = match read.and_then(|read| read) {
             Ok((trails, signed)) => (trails, Ok(signed)),
             Err(problem) => (Vec::new(), Err(problem)),
         };
@@ -66,7 +63,7 @@ impl<'v> Frame<'v> {
                     } }
                 } @else if !trail.is_empty() { input type="hidden" name="trail" value=(trail); }
                 @if !live.is_empty() { input type="hidden" name="live" value=(live); }
-            @if !source.is_empty() { input type="hidden" name="source" value=(source); }
+                @if !source.is_empty() { input type="hidden" name="source" value=(source); }
                 button { "Search" }
             }
         }

@@ -35,7 +35,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
-/// Further headers of every answer: it may not be framed or kept.
+/// Further headers of every answer: it may not be framed or cached.
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -124,7 +124,7 @@ fn refusal_of_framework(response: &Response) -> Option<StatusCode> {
     Some(response.status()).filter(|status| status.is_client_error() && is_plain)
 }
 
-/// Says what the framework refused. It says nothing itself if no handler has the path or the method.
+/// Says why the framework refused a request. Its own text is empty if no handler has the path or method.
 fn refusal(status: StatusCode, text: &str) -> Problem {
     let detail = match status {
         StatusCode::METHOD_NOT_ALLOWED => "this path has other methods, which the header Allow names",
@@ -190,7 +190,7 @@ fn is_open(path: &str) -> bool {
 }
 
 /// Whether a page of another site made the request. A link to a page may be followed from anywhere; but
-/// images, scripts and forms of others could write reads into the trail that nobody made.
+/// images, scripts and forms of other sites could make the trail record reads that nobody asked for.
 fn is_of_another_site(request: &Request) -> bool {
     let header = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
     let is_own = matches!(header("sec-fetch-site"), None | Some(b"same-origin" | b"none"));

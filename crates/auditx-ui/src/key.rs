@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use auditx_tlog::to_hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::viewer::Viewer;
@@ -13,8 +14,8 @@ use crate::viewer::Viewer;
 /// The shortest key that is accepted, in bytes. It is guessed over a network, ten times a minute.
 const MIN_LEN: usize = 16;
 
-/// After so many wrong keys from one address within [`WINDOW`], further ones from there are refused, and
-/// after so many from all addresses, every one.
+/// The number of wrong keys within [`WINDOW`] after which further keys are refused: those from the same
+/// address, and those from all addresses.
 const MAX_FAILURES: u32 = 10;
 const MAX_ALL_FAILURES: u32 = 1_000;
 const WINDOW: Duration = Duration::from_secs(60);
@@ -22,7 +23,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// A browser signs in again after this time.
 const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// At most so many sessions; the oldest ends when another begins.
+/// The largest number of sessions; if another begins, the oldest ends.
 const MAX_SESSIONS: usize = 1_000;
 
 type Hash = [u8; 32];
@@ -35,8 +36,8 @@ impl Key {
     /// Takes a key as it is entered, without spaces at its ends.
     ///
     /// # Errors
-    /// Fails if it has fewer than 16 bytes, since it could be guessed, or characters other than those of
-    /// ASCII that can be seen, since it could not be sent in a header.
+    /// Fails if it has fewer than 16 bytes, since it could be guessed, or characters that are not
+    /// visible ASCII, since it could not be sent in a header.
     pub fn new(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
         if !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
@@ -77,7 +78,7 @@ pub(crate) struct Keys {
 #[derive(Default)]
 struct State {
     sessions: HashMap<Hash, (Instant, Viewer)>,
-    /// Wrong keys since this window began, by address; `None` if the server does not say which it is.
+    /// Wrong keys since this window began, by address; `None` if the server does not pass it on.
     failures: HashMap<Option<IpAddr>, u32>,
     since: Option<Instant>,
 }
@@ -132,7 +133,7 @@ impl Keys {
     pub(crate) fn begin(&self, viewer: Viewer) -> Result<String, getrandom::Error> {
         let mut token = [0_u8; 32];
         getrandom::fill(&mut token)?;
-        let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = to_hex(&token);
         let (mut state, now) = (self.locked(), Instant::now());
         state.sessions.retain(|_, (begin, _)| now.duration_since(*begin) < SESSION);
         if state.sessions.len() >= MAX_SESSIONS

@@ -23,7 +23,7 @@ pub(crate) fn framed(base: &str, title: &str, end: &Markup, content: &Markup, sc
                 title { (visible(title)) " · auditx" }
                 link rel="stylesheet" href=(format!("{base}/assets/dashboard.css"));
                 link rel="icon" href="data:,";
-                // A module has names of its own, and runs once the page is parsed.
+                // A module has its own scope, and runs once the page is parsed.
                 @for script in scripts {
                     @let source = format!("{base}{}", script.path);
                     script type="module" src=(source) integrity=(script.integrity()) {}

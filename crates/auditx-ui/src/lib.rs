@@ -1,8 +1,8 @@
 //! Audit trails in a browser.
 //!
 //! [`Dashboard`] makes an [`axum::Router`]: pages to search a trail and to look at its entries, their changes
-//! and proofs, and an HTTP API with the same. Pages need no JavaScript, which only adds to them, and load
-//! nothing from elsewhere. Every read is recorded in the trail.
+//! and proofs, and an HTTP API with the same. Pages work without JavaScript, which only adds to them, and
+//! load nothing from other sites. Every read is recorded in the trail.
 //!
 //! [`Alerts`] posts to webhooks when new entries match a query. It needs no dashboard.
 

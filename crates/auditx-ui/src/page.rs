@@ -52,7 +52,7 @@ pub(crate) fn micros(row: &Row<'_>) -> Option<i64> {
 pub(crate) struct Status {
     /// Whether the search ended because of its time limit.
     pub(crate) is_out_of_time: bool,
-    /// The time to which it came then; `None` if the line there does not exist for the viewer.
+    /// The time that it reached then; `None` if the line there does not exist for the viewer.
     pub(crate) reached: Option<Moment>,
     /// What makes the answer incomplete or wrong.
     pub(crate) warnings: Vec<String>,
@@ -131,7 +131,7 @@ pub(crate) fn merged(parts: Vec<Part>, at: &Position, order: Order, limit: usize
     {
         hits.push(hit);
     }
-    // A trail that is gone for now keeps its place.
+    // A trail that was not searched, because it cannot be found at present, keeps its position.
     let (mut next, mut back, mut is_all) = (at.clone(), at.reversed(order), true);
     let mut ended = Vec::new();
     for (trail, mut queue) in names.iter().zip(queues) {
@@ -149,8 +149,8 @@ pub(crate) fn merged(parts: Vec<Part>, at: &Position, order: Order, limit: usize
     Page { hits, status: status.unwrap_or_default(), next: (!is_all).then_some(next), back, ended }
 }
 
-/// Returns the cursor, or for a pending entry, which is found only before all lines with a number, the one
-/// before all of those: the entry has a number by the next answer.
+/// Returns a cursor that the next answer can continue after. A pending entry has a number by then, so its own
+/// cursor becomes the one before all numbered lines: pending entries are found only before those.
 pub(crate) fn numbered(cursor: Cursor) -> Cursor {
     if cursor.is_pending() { Cursor::Seq(u64::MAX) } else { cursor }
 }

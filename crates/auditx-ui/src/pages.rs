@@ -31,7 +31,7 @@ pub(crate) async fn trail(
 ) -> Response {
     match trail_page(ui.clone(), &visit, &parameters).await {
         Ok(page) => page.into_response(),
-        // The form remains, so that the query can be mended.
+        // The form remains, so that the query can be corrected.
         Err(problem) => {
             let (title, frame) = (title(&parameters), Frame::of(&ui, &visit).await);
             let content = html! {
@@ -57,7 +57,7 @@ async fn trail_page(ui: Arc<Dashboard>, visit: &Visit, parameters: &Parameters) 
     let has_files = source.has_files();
     let is_live = has_files && parameters.is_live();
     let (page, end) = blocking::run(&ui.reads, move || {
-        // Before the search: what is recorded in between is announced, and not shown.
+        // Taken before the search, so that what is recorded in between is shown or announced.
         let end = if is_live { source.end(&ask.trail, &ask.viewer)? } else { Position::default() };
         if before.is_empty() && !after.is_empty() {
             let mut page = source.page(&ask, &after, Order::OldestFirst, PAGE)?;
@@ -121,7 +121,7 @@ fn live(
     let ids: Vec<String> = pending.filter_map(|hit| Some(hit.row()?.text(Field::Id).into_owned())).collect();
     let after = ui.text_of(&after, &visit.viewer)?;
     let stream = parameters.address(&format!("{}/api/v1/stream", visit.base), |other| {
-        // Each look at the page would announce itself.
+        // Otherwise each view of the page would announce its own record.
         let own = format!("-(module:audit user:{})", quoted(&visit.viewer.name));
         other.q = narrowed(&other.q, &own);
         (other.after, other.live) = (after, String::new());

@@ -23,8 +23,8 @@ impl Position {
         self.0.get(trail)
     }
 
-    /// Returns the position after which an answer in the other order finds what one in this order does not
-    /// find after this one.
+    /// Turns the position round: read from it, an answer in the other order has the entries that an answer in
+    /// `order` from `self` does not have.
     pub(crate) fn reversed(&self, order: Order) -> Self {
         let reversed = |(trail, cursor): (&String, &Cursor)| Some((trail.clone(), reversed(cursor, order)?));
         Self(self.0.iter().filter_map(reversed).collect())
@@ -35,8 +35,9 @@ impl Position {
     }
 }
 
-/// Returns the cursor after which a search in the other order finds what one in this order does not find
-/// after `cursor`. `None` means everything. Lines without a number are missed at their own position.
+/// Turns a cursor round: after it, a search in the other order finds the lines that a search in `order` after
+/// `cursor` does not find. `None` if those are all lines. A line without a number is not found after its own
+/// cursor in either order.
 pub(crate) fn reversed(cursor: &Cursor, order: Order) -> Option<Cursor> {
     match (cursor, order) {
         (Cursor::Seq(seq), Order::NewestFirst) => seq.checked_sub(1).map(Cursor::Seq),

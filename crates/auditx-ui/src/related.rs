@@ -89,7 +89,7 @@ pub(crate) fn of_entity(kind: &str, id: &str) -> String {
     format!("entity_type:{} entity_id:{}", quoted(kind), quoted(id))
 }
 
-/// Returns one query for all of these entries, without the one with this id.
+/// Returns one query for all of these entries except the one with this id.
 pub(crate) fn query_of_all(relations: &[Relation], id: &str) -> String {
     let queries: Vec<String> = relations.iter().map(|relation| format!("({})", relation.text())).collect();
     // Nothing has a number below 0: an entry without relations has no related entries.

@@ -16,16 +16,16 @@ use crate::webhook::Webhook;
 /// The longest name, in characters.
 const MAX_NAME: usize = 100;
 
-/// How often an alert posts, unless it says so itself, and at most.
+/// The default and the shortest interval between two posts of an alert.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5 * 60);
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Searches with names, shown as links on the page of the trail.
 ///
-/// The file is a JSON array of objects: `name`, `query` (docs/QUERY.md), and if wanted `source` (`security`),
-/// `since` and `until`, as in the address of the page.
+/// The file is a JSON array of objects: `name`, `query` (docs/QUERY.md), and optionally `source`
+/// (`security`), `since` and `until`, as in the address of the page.
 ///
-/// A query may have an `alert`, an object with the address of a `webhook`, and if wanted `at_most_every`
+/// A query may have an `alert`, an object with the address of a `webhook`, and optionally `at_most_every`
 /// (`5m` by default) and the secret that signs each post, in a `secret_file` or an environment variable,
 /// `secret_env`. Paths are relative to the file. [`Alerts`](crate::Alerts) sends them.
 ///
@@ -49,7 +49,7 @@ pub(crate) struct SavedQuery {
     pub(crate) alert: Option<Alert>,
 }
 
-/// Where new entries that match are reported.
+/// Where new entries that match are reported, and how often.
 #[derive(Debug, Clone)]
 pub(crate) struct Alert {
     pub(crate) webhook: Webhook,
@@ -97,7 +97,7 @@ impl SavedQueries {
     ///
     /// # Errors
     /// Fails if the file cannot be read, is not JSON of this form, has an unknown member, two queries with
-    /// one name, or a query or time that is not valid. The error says which and where.
+    /// the same name, or a query or time that is not valid. The error says which and where.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, SavedError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
@@ -137,7 +137,7 @@ impl SavedQuery {
     fn of(stored: Stored, directory: &Path) -> Result<Self, String> {
         let Stored { name, query, source, since, until, alert } = stored;
         if name.trim().is_empty() || name.chars().count() > MAX_NAME || visible(&name) != name {
-            return Err(format!("invalid name: expected 1 to {MAX_NAME} characters that can be seen"));
+            return Err(format!("invalid name: expected 1 to {MAX_NAME} visible characters"));
         }
         if !matches!(source.as_str(), "" | "security") {
             return Err(format!("invalid source {source:?}: expected \"security\", or leave it out"));

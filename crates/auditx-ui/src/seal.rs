@@ -1,17 +1,17 @@
-//! Positions that their reader cannot understand. A position names trails, and lines that may not exist for
-//! the viewer; theirs are encrypted with a key of this process.
+//! Encrypts positions. A position names trails and lines, which a viewer for whom some entries do not exist
+//! must not learn. The key is that of the process.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// Lengths in bytes. The text is padded to a multiple, so that its length says little.
+/// Lengths in bytes. The text is padded to a multiple of [`PADDED`], so that its length reveals little.
 const NONCE: usize = 16;
 const TAG: usize = 16;
 const PADDED: usize = 64;
 
-/// Encrypts text, then authenticates it: HMAC-SHA-256 in counter mode, and an HMAC of the result. Nothing
-/// else in this crate's tree encrypts.
+/// Encrypts text, then authenticates it: HMAC-SHA-256 in counter mode, and an HMAC of the result. Without
+/// optional features, no dependency of this crate encrypts.
 pub(crate) struct Seal([u8; 64]);
 
 impl std::fmt::Debug for Seal {
@@ -21,14 +21,14 @@ impl std::fmt::Debug for Seal {
 }
 
 impl Seal {
-    /// Fails if the system has no random numbers.
+    /// Creates a random key. Fails if the system has no random numbers.
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
         let mut key = [0; 64];
         getrandom::fill(&mut key)?;
         Ok(Self(key))
     }
 
-    /// Fails if the system has no random numbers.
+    /// Encrypts text. Fails if the system has no random numbers.
     pub(crate) fn close(&self, text: &str) -> Result<String, getrandom::Error> {
         let mut bytes = vec![0; NONCE];
         getrandom::fill(&mut bytes)?;
@@ -41,7 +41,7 @@ impl Seal {
         Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Returns the text; `None` if this is nothing that was closed with this key.
+    /// Decrypts text; `None` if it was not encrypted with this key.
     pub(crate) fn open(&self, sealed: &str) -> Option<String> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (rest, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG)?)?;
@@ -66,7 +66,7 @@ impl Seal {
     }
 
     fn keyed(&self, purpose: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
-        // Each part but the last has one length for each purpose.
+        // Needs no separators: each part but the last has a fixed length for its purpose.
         let mut mac = <Hmac<Sha256> as Mac>::new(&self.0.into());
         mac.update(purpose);
         parts.iter().for_each(|part| mac.update(part));

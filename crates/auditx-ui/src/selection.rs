@@ -26,7 +26,7 @@ pub(crate) struct Parameters {
     pub(crate) live: String,
     /// Only entries older than this cursor, newest first.
     pub(crate) before: String,
-    /// Only entries newer than this cursor, those next to it.
+    /// Only entries newer than this cursor, the nearest ones.
     pub(crate) after: String,
 }
 
@@ -40,7 +40,7 @@ impl Parameters {
         self.live == "on" && self.before.is_empty() && self.after.is_empty()
     }
 
-    /// Whether the entries next to a cursor are wanted that are newer.
+    /// Whether the nearest entries that are newer than a cursor are asked for.
     pub(crate) fn is_backwards(&self) -> bool {
         self.before.is_empty() && !self.after.is_empty()
     }
@@ -118,12 +118,12 @@ pub(crate) fn percent_encode(value: &str, out: &mut String) {
     }
 }
 
-/// Returns a value of the query language that is taken literally.
+/// Quotes a value, so that the query language takes it literally.
 pub(crate) fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A query that also has this condition.
+/// Returns the query with this condition added.
 pub(crate) fn narrowed(query: &str, condition: &str) -> String {
     match query.trim() {
         "" => condition.to_owned(),

@@ -28,11 +28,11 @@ pub(crate) use directory::warnings;
 /// How long a search for one answer may take. An answer that took longer says how far it came.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// Text of the entries of one answer. An answer that reaches it has fewer entries, and the next one
-/// continues.
+/// The text of the entries of one answer, in bytes. An answer that reaches it has fewer entries, and the next
+/// one continues.
 const MAX_TEXT: usize = 4 << 20;
 
-/// The least text that is read of each trail.
+/// The smallest part of [`MAX_TEXT`] that each trail gets, in bytes.
 const MIN_TEXT: usize = 256 << 10;
 
 /// The only warning about damage for a viewer for whom some entries do not exist.
@@ -158,7 +158,7 @@ impl Source {
     }
 
     /// Returns the trail with this name, or all if the name is empty. A viewer for whom some entries do not
-    /// exist does not learn which trails do: one that does not is one without entries.
+    /// exist cannot tell which trails exist: for them, an unknown trail is one without entries.
     fn named(&self, name: &str, viewer: &Viewer) -> Result<Vec<Member>, Problem> {
         if name.is_empty() {
             return self.members();
@@ -257,10 +257,12 @@ impl Source {
         Ok(Verified { fault, signed: Signed::of(&signed) })
     }
 
-    /// Returns how far the trails are signed, without verifying them.
-    pub(crate) fn signed(&self) -> Result<Signed, Problem> {
-        let signed = self.members()?.iter().map(Member::signed).collect::<Result<Vec<_>, _>>()?;
-        Ok(Signed::of(&signed))
+    /// Returns the names of the trails of a family, and how far the trails are signed, without verifying them.
+    pub(crate) fn names_and_signed(&self) -> Result<(Vec<String>, Signed), Problem> {
+        let members = self.members()?;
+        let signed = members.iter().map(Member::signed).collect::<Result<Vec<_>, _>>()?;
+        let names = members.into_iter().map(|member| member.name).filter(|name| !name.is_empty());
+        Ok((names.collect(), Signed::of(&signed)))
     }
 }
 

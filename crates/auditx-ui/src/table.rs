@@ -10,7 +10,8 @@ use crate::selection::percent_encode;
 /// Fields of an entry that its page does not repeat: they have a place of their own.
 const SHOWN_ELSEWHERE: [Field; 3] = [Field::OldValues, Field::NewValues, Field::Description];
 
-/// Returns a time in this zone, to the second, and exactly; both are empty if the entry has none.
+/// Returns the time of an entry in this zone, to the second, and exactly; both are the text of the entry if
+/// that is not a valid time.
 pub(crate) fn times(row: &Row<'_>, zone: &Zone) -> (String, String) {
     let text = row.text(Field::Timestamp);
     let Some(moment) = Moment::parse(&text) else { return (text.clone().into_owned(), text.into_owned()) };

@@ -20,7 +20,7 @@ use crate::tls::Tls;
 /// How long a post may take, from resolving the host to the status of the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the text of a secret begins with.
+/// The prefix of a secret.
 const SECRET_PREFIX: &str = "whsec_";
 
 /// The shortest secret, in bytes.
@@ -139,7 +139,7 @@ where
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     let connection = tokio::spawn(connection);
     let answer = sender.send_request(request).await;
-    // The body of the answer says nothing more.
+    // The body of the answer is not needed.
     connection.abort();
     answer.map(|answer| answer.status()).map_err(io::Error::other)
 }

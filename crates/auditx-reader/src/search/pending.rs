@@ -81,6 +81,6 @@ fn remove_written(pending: &mut PendingEntries, directory: &Path, last: Option<u
 }
 
 fn last_seq(directory: &Path) -> Option<u64> {
-    // Not the end of the iterator, which a fast writer moves on.
+    // Not the last line of the iterator: a fast writer would keep adding lines.
     Lines::last(directory, 1).ok()?.flatten().next().and_then(|line| parse_seq(line.bytes()))
 }

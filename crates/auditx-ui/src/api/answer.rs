@@ -30,7 +30,7 @@ pub(super) async fn page(
     blocking::run(&ui.reads, move || source.page(&ask, &after, Order::from(order), limit)).await?
 }
 
-/// Returns the page, with `item` of each entry, which is JSON.
+/// Returns the page as JSON; `item` returns the JSON of an entry.
 pub(super) fn listed(
     ui: &Dashboard,
     visit: &Visit,

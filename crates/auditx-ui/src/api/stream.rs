@@ -29,11 +29,11 @@ use crate::guard::Visit;
 use crate::page::named;
 use crate::position::Position;
 use crate::problem::Problem;
-use crate::selection::{Ask, Parameters};
+use crate::selection::Ask;
 
 use super::parameters::Followed;
 
-/// Entries that are searched at a time, and wait for the client.
+/// The number of entries that are searched at a time. They wait in memory until the client takes them.
 const BATCH: u64 = 100;
 
 /// The interval of events that say that the connection works.
@@ -71,7 +71,8 @@ pub(super) async fn stream(
         Ok::<_, Problem>((events, begin))
     })
     .await??;
-    ui.record(&visit.viewer, &read(&parameters)).await?;
+    let read = Read::begun("Audit trail followed", AuditAction::Read, &parameters);
+    ui.record(&visit.viewer, &read).await?;
     let mut flow = Flow {
         ui,
         ask,
@@ -91,18 +92,8 @@ pub(super) async fn stream(
         let event = flow.next().await?;
         Some((Ok::<_, Infallible>(event), flow))
     });
-    // Asks proxies not to collect the answer.
+    // Asks proxies not to buffer the answer.
     Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], Sse::new(events)).into_response())
-}
-
-fn read(parameters: &Parameters) -> Read<'_> {
-    Read {
-        description: "Audit trail followed",
-        action: AuditAction::Read,
-        parameters,
-        seq: None,
-        found: None,
-    }
 }
 
 /// The events of one client.
@@ -153,12 +144,12 @@ impl Flow {
         let (gaps, at, page) = blocking::run(&self.ui.catch_ups, read).await??;
         self.position = at;
         for gap in gaps {
-            // Numbers of lines that may not exist for the viewer.
+            // The lines next to the gap may not exist for the viewer.
             let data = if self.ask.viewer.is_scoped() { json!({}) } else { json!(gap) };
             self.ready.push_back(self.event("gap", data.to_string())?);
         }
         for hit in &page.hits {
-            // Others never had a number.
+            // Legacy lines have no number, so no position is after one.
             if matches!(hit.cursor, Cursor::Seq(_)) {
                 self.position.set(&hit.trail, hit.cursor.clone());
                 self.ready.push_back(self.event("entry", hit.named_line().into_owned())?);
@@ -176,7 +167,7 @@ impl Flow {
     }
 
     fn add(&mut self, NewEntry { trail, seq, line }: NewEntry) -> Result<(), Problem> {
-        // Found by a search already.
+        // A search has already found it.
         if matches!(self.position.of(&trail), Some(Cursor::Seq(last)) if *last >= seq) {
             return Ok(());
         }
@@ -186,7 +177,7 @@ impl Flow {
     }
 
     fn heartbeat_event(&self) -> Result<Event, Problem> {
-        // Browsers pass on no event without data.
+        // Browsers do not dispatch events without data.
         self.event("heartbeat", "{}".to_owned())
     }
 

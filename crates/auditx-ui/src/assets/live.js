@@ -24,8 +24,8 @@ function draw(words) {
 }
 
 function counted() {
-  const text = count > 0 ? `${count} new` : "Waiting for new entries";
-  return hasGap ? `${text}; others were not received` : text;
+  const words = count > 0 ? `${count} new` : "Waiting for new entries";
+  return hasGap ? `${words}; others were not received` : words;
 }
 
 function drawSoon() {

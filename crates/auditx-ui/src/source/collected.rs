@@ -11,15 +11,15 @@ use crate::page::{Hit, Part, Status, micros, numbered};
 pub(super) struct Collected {
     trail: Arc<str>,
     hits: Vec<Hit>,
-    /// The indexes of the first hits, until one has a time.
-    untimed: Vec<usize>,
+    /// Whether a hit has a time of its own. Those before the first one get its time.
+    has_time: bool,
     text: usize,
     max_text: usize,
 }
 
 impl Collected {
     pub(super) fn new(trail: &str, max_text: usize) -> Self {
-        Self { trail: Arc::from(trail), hits: Vec::new(), untimed: Vec::new(), text: 0, max_text }
+        Self { trail: Arc::from(trail), hits: Vec::new(), has_time: false, text: 0, max_text }
     }
 
     /// Adds an entry. Breaks if the text is long enough.
@@ -28,15 +28,12 @@ impl Collected {
         self.text += line.len();
         let time = match (micros(row), self.hits.last()) {
             (Some(time), _) => {
-                // The first ones had none.
-                self.untimed.drain(..).for_each(|index| self.hits[index].time = time);
+                if !std::mem::replace(&mut self.has_time, true) {
+                    self.hits.iter_mut().for_each(|hit| hit.time = time);
+                }
                 time
             }
-            (None, Some(before)) if self.untimed.is_empty() => before.time,
-            (None, _) => {
-                self.untimed.push(self.hits.len());
-                0
-            }
+            (None, before) => before.map_or(0, |before| before.time),
         };
         self.hits.push(Hit { line, cursor, is_unsigned, trail: self.trail.clone(), time });
         if self.text < self.max_text { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -20,8 +20,8 @@ use crate::problem::Problem;
 use crate::selection::Ask;
 use crate::viewer::Viewer;
 
-/// How long one operation may take, with opening a connection: longer than a search, whose statements the
-/// server ends itself.
+/// How long one operation may take, including opening a connection: longer than a search, whose statements
+/// the server ends itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a proof may take, and one answer of the database while a copy is verified.
@@ -116,7 +116,7 @@ impl Database {
     }
 }
 
-/// The names of trails: what their log is called, and the beginning of their id, or all of it if that is not
+/// The names of trails: the name of their log and the beginning of their id, or all of the id if that is not
 /// unique.
 fn names(heads: &[TrailHead]) -> Vec<String> {
     let name = |head: &TrailHead, digits: usize| {
@@ -132,7 +132,7 @@ fn names(heads: &[TrailHead]) -> Vec<String> {
     heads.iter().zip(&short).map(unique).collect()
 }
 
-/// The runtime of the requests, on one of its threads that may be blocked.
+/// Returns the runtime of the requests; called on one of its threads that may be blocked.
 fn runtime() -> Result<Handle, Problem> {
     Handle::try_current().map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }

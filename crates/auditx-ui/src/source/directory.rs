@@ -52,7 +52,8 @@ impl Trail {
         }
         let summary = search.each(|entry| {
             let cursor = entry.cursor();
-            // It has no position after which an answer could continue. It comes with its number.
+            // A pending entry has no position after which an answer could continue. It is found once it has a
+            // number.
             if cursor.is_pending() && span.order == Order::OldestFirst {
                 return ControlFlow::Break(());
             }
@@ -140,9 +141,8 @@ impl Trail {
     /// Returns what a search says besides its entries, and the time that it reached if it ran out of time.
     fn status(&self, ask: &Ask, summary: &Summary) -> (Status, Option<Moment>) {
         let reached = self.reached(ask, summary);
-        let errors = &summary.errors;
         let status = Status {
-            is_damaged: summary.fault.is_some() || errors.segments() > 0 || errors.lines() > 0,
+            is_damaged: is_damaged(summary),
             is_out_of_time: summary.is_out_of_time,
             reached: reached.filter(|(_, exists)| *exists).map(|(moment, _)| moment),
             warnings: warnings(summary, &ask.viewer),
@@ -187,13 +187,17 @@ pub(super) fn verdict(directory: &Path) -> Result<Verdict, Problem> {
     Ok(Verdict { fault, signed: verification.signed })
 }
 
+/// Whether something could not be read, or differs from what was signed.
+fn is_damaged(summary: &Summary) -> bool {
+    summary.fault.is_some() || summary.errors.segments() > 0 || summary.errors.lines() > 0
+}
+
 /// Returns what makes the result of a search incomplete or wrong, if anything. A viewer for whom some entries
 /// do not exist learns nothing about those.
 pub(crate) fn warnings(summary: &Summary, viewer: &Viewer) -> Vec<String> {
     let errors = &summary.errors;
     if viewer.is_scoped() {
-        let is_doubtful = summary.fault.is_some() || errors.segments() > 0 || errors.lines() > 0;
-        return is_doubtful.then(|| super::DAMAGED.to_owned()).into_iter().collect();
+        return is_damaged(summary).then(|| super::DAMAGED.to_owned()).into_iter().collect();
     }
     let mut warnings: Vec<String> = summary
         .fault

@@ -1,4 +1,4 @@
-//! Stands in for `tls` without the feature of that name.
+//! Replaces the module `tls` if the feature of that name is off: no webhook can use https then.
 
 use std::convert::Infallible;
 use std::io;
