@@ -1,8 +1,9 @@
 //! Moves entries from an outbox into the trail, each exactly once.
 //!
 //! A round takes rows, records those that the trail does not have, waits until they are durable, and then removes
-//! them. If it ends anywhere in between, the rows are taken again. Within the process, ids that were recorded and
-//! not removed are remembered; after a restart, a collector first searches the trail for the ids that wait.
+//! them. If it ends anywhere in between, the rows are taken again. So a collector searches the trail for the ids
+//! that wait, at first and after each failure: it or another one may have recorded them. What it has in memory
+//! would not do: while its connection was lost, another collector may have had the lock.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -123,8 +124,8 @@ impl Drop for Collector {
 struct Work<O> {
     logger: AuditLogger,
     outbox: O,
-    /// Entries that are in the trail and may still be in the outbox; `None` until the trail was searched for
-    /// those that an earlier collector left.
+    /// Entries that are durable in the trail and may still be in the outbox; `None` until the trail was searched
+    /// for them.
     known: Option<HashSet<Uuid>>,
     shared: Arc<Shared>,
 }
@@ -140,8 +141,9 @@ impl<O: Outbox> Work<O> {
                         progress.error.clear();
                         progress.emptied += u64::from(is_empty);
                     });
-                    // A failure is met again by the next round.
-                    if is_empty && self.outbox.wait(WAIT).is_err() {
+                    if is_empty && let Err(error) = self.outbox.wait(WAIT) {
+                        self.report(&error);
+                        self.known = None;
                         self.shared.pause(FIRST_PAUSE);
                     }
                 }
@@ -166,24 +168,24 @@ impl<O: Outbox> Work<O> {
     fn round(&mut self) -> Result<bool> {
         let mut known = match self.known.take() {
             Some(known) => known,
-            None => self.left_by_an_earlier_one()?,
+            None => self.recorded_but_not_removed()?,
         };
         let rows = self.outbox.take(BATCH);
         let outcome = rows.and_then(|rows| {
             let oldest = rows.first().and_then(Waiting::at);
             self.shared.update(|progress| progress.oldest = oldest);
             let recorded = self.record(&rows, &mut known);
-            // Also what was recorded before a failure is known.
             recorded.and_then(|refused| self.remove(&rows, refused, &mut known)).map(|()| rows.is_empty())
         });
-        self.known = Some(known);
+        self.known = outcome.is_ok().then_some(known);
         outcome
     }
 
-    /// Returns the entries that are in the trail and still wait, since a collector ended before it removed them.
-    fn left_by_an_earlier_one(&mut self) -> Result<HashSet<Uuid>> {
+    /// Returns the entries that are in the trail and still wait, since a collector ended, or this one failed, before
+    /// it removed them.
+    fn recorded_but_not_removed(&mut self) -> Result<HashSet<Uuid>> {
         let Some((ids, earliest)) = self.outbox.waiting()? else { return Ok(HashSet::new()) };
-        // The search does not find what is still in the journal.
+        // An entry that was accepted may be pending, and a round that failed may not have waited for it.
         self.logger.flush(FLUSH).map_err(Error::trail)?;
         let trail = self.logger.trail_dir().map_err(Error::trail)?;
         recorded(trail, &ids, earliest)
@@ -223,6 +225,7 @@ impl<O: Outbox> Work<O> {
         let entry = match &row.content {
             Content::Entry(text) => EncodedEntry::parse(text.as_str()),
             Content::Change(change) => change.encoded(&self.logger, row.id),
+            Content::Unreadable(why) => return Ok(Err(why.clone())),
         };
         Ok(match entry {
             Ok(entry) if entry.id() == row.id => Ok(entry),

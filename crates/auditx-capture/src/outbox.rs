@@ -28,6 +28,8 @@ pub enum Content {
     Entry(String),
     /// A change that a trigger noted.
     Change(Box<Change>),
+    /// Something else, for this reason. It is refused.
+    Unreadable(String),
 }
 
 impl Waiting {
@@ -42,6 +44,7 @@ impl Waiting {
         let at = match &self.content {
             Content::Entry(text) => EncodedEntry::parse(text.as_str()).ok()?.at(),
             Content::Change(change) => change.at,
+            Content::Unreadable(_) => return None,
         };
         Some(SystemTime::UNIX_EPOCH + Duration::from_micros(at.micros().max(0).unsigned_abs()))
     }
@@ -49,16 +52,21 @@ impl Waiting {
 
 /// A table in which entries wait until their transaction has committed. Only one collector may have it open: the
 /// implementation holds a lock of the database from when it is opened.
+///
+/// If the lock may be lost, every call fails until [`Outbox::waiting`] has taken it again: another collector may
+/// have recorded rows in between.
 pub trait Outbox: Send + 'static {
     /// Returns the ids of all rows whose transactions have committed, and the earliest of their times; `None` if
-    /// there are none. Called once, to find out which of them an earlier collector recorded but did not remove.
+    /// there are none. Called first, and again after each failure, to find out which of them were recorded but not
+    /// removed.
     ///
     /// # Errors
     /// If the database fails.
     fn waiting(&mut self) -> Result<Option<(Vec<Uuid>, Moment)>>;
 
-    /// Returns the first rows, at most `limit`, in the order in which their transactions committed, and within a
-    /// transaction in the order in which they were stored. A row is returned until it is removed or refused.
+    /// Returns the first rows, at most `limit`: those of a transaction in the order in which they were stored, and
+    /// after those of each transaction that had committed when they were stored. A row is returned until it is
+    /// removed or refused.
     ///
     /// # Errors
     /// If the database fails.

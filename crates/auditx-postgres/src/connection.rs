@@ -1,13 +1,16 @@
 //! A connection: a client, and the task that performs its I/O.
 
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{AsyncMessage, Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::Address;
@@ -17,22 +20,24 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) client: Client,
+    /// Signalled when the server sends a notification, and when the connection ends.
+    pub(crate) notified: Arc<Notify>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Connection {
     pub(crate) async fn open(address: &Address) -> Result<Self> {
         let Address { config, root } = address;
-        // The task's error is dropped: the pending request returns it too.
+        let notified = Arc::new(Notify::new());
         let (client, task) = if config.get_ssl_mode() == SslMode::Disable {
             let (client, connection) = config.connect(NoTls).await?;
-            (client, tokio::spawn(async move { drop(connection.await) }))
+            (client, tokio::spawn(drive(connection, notified.clone())))
         } else {
             // Certificates are read for each connection, because they may be replaced at run time.
             let (client, connection) = config.connect(tls(root.as_deref())?).await?;
-            (client, tokio::spawn(async move { drop(connection.await) }))
+            (client, tokio::spawn(drive(connection, notified.clone())))
         };
-        Ok(Self { client, task })
+        Ok(Self { client, notified, task })
     }
 }
 
@@ -40,6 +45,23 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Performs the I/O of a connection until it ends.
+async fn drive<S, T>(mut connection: tokio_postgres::Connection<S, T>, notified: Arc<Notify>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    // The error is dropped: the pending request returns it too.
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        if matches!(message, AsyncMessage::Notification(_)) {
+            notified.notify_one();
+        }
+    }
+    // Requests fail from here on, also those of the caller that this wakes.
+    drop(connection);
+    notified.notify_one();
 }
 
 /// Creates the TLS settings, which trust the certificate authorities of this file or those of the machine.

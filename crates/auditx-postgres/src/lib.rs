@@ -35,10 +35,15 @@ mod copy;
 mod search;
 mod trail_search;
 mod proof;
+pub mod outbox;
+mod change;
+mod session;
+mod postgres_outbox;
 
 pub use copy::{PostgresCopy, TrailHead};
 pub use destination::Postgres;
 pub use error::{Error, Result};
+pub use postgres_outbox::PostgresOutbox;
 pub use proof::ProofOutcome;
 pub use schema::{VERSION, init};
 pub use search::Search;

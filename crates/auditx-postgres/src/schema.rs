@@ -5,14 +5,15 @@ use crate::connection::Connection;
 use crate::error::{Error, Result};
 
 /// The migrations. Each runs once, in order, in the transaction that also records it.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// The newest version of the schema.
 pub const VERSION: usize = MIGRATIONS.len();
 
-/// Creates or upgrades the schema `auditx` and the roles `auditx_owner`, `auditx_ship` and `auditx_read`.
-/// Grant `auditx_ship` to the shipper's user, and `auditx_read` to users who query. Returns the previous
-/// version of the schema, or 0 if there was none.
+/// Creates or upgrades the schema `auditx` and its roles. Grant `auditx_ship` to the shipper's user, `auditx_read`
+/// to users who query, `auditx_capture` to the application's user, who stores entries in the outbox, and
+/// `auditx_collect` to the user of the collector. `auditx_owner` owns the tables. Returns the previous version of
+/// the schema, or 0 if there was none.
 ///
 /// # Errors
 /// If the server cannot be reached or refuses (the user must be allowed to create roles and a schema), if the

@@ -54,6 +54,10 @@ impl Timestamptz {
     pub(crate) fn of_unix_micros(micros: i64) -> Self {
         Self(micros.saturating_sub(Self::EPOCH))
     }
+
+    pub(crate) fn unix_micros(self) -> i64 {
+        self.0.saturating_add(Self::EPOCH)
+    }
 }
 
 impl<'a> FromSql<'a> for Timestamptz {

@@ -19,6 +19,8 @@ struct Tables {
     refused: Vec<(i64, String)>,
     /// The next calls of `remove`: what they do besides.
     removals: VecDeque<Removal>,
+    /// What another collector does when the connection of this one breaks, which happens once.
+    other: Option<Box<dyn FnOnce() + Send>>,
 }
 
 #[derive(Clone, Copy)]
@@ -55,7 +57,11 @@ impl Outbox for Memory {
     }
 
     fn take(&mut self, limit: usize) -> Result<Vec<Waiting>> {
-        let tables = self.tables();
+        let mut tables = self.tables();
+        if let Some(other) = tables.other.take() {
+            other();
+            return Err(Error::database("the connection broke"));
+        }
         let rows = tables.rows.iter().take(limit);
         Ok(rows.map(|(key, (id, content))| Waiting::new(*key, *id, content.clone())).collect())
     }
@@ -162,6 +168,24 @@ fn a_collector_removes_what_an_earlier_one_recorded() {
         let Content::Entry(text) = content else { panic!("an entry was stored") };
         logger.record_encoded(&EncodedEntry::parse(text.as_str()).unwrap()).unwrap();
     }
+    let collector = Collector::spawn(&logger, memory.clone()).unwrap();
+    emptied(&collector, &memory);
+    assert_eq!(descriptions(&directory, &logger), invoices(0..50));
+}
+
+#[test]
+fn what_another_collector_recorded_while_the_connection_was_lost_is_not_recorded_again() {
+    let (directory, logger) = opened();
+    let memory = Memory::default();
+    (0..50).for_each(|number| memory.store_entry(&logger, number));
+    let entries = memory.tables().rows.values().take(30).cloned().collect::<Vec<_>>();
+    let trail = logger.clone();
+    memory.tables().other = Some(Box::new(move || {
+        for (_, content) in entries {
+            let Content::Entry(text) = content else { panic!("an entry was stored") };
+            trail.record_encoded(&EncodedEntry::parse(text).unwrap()).unwrap();
+        }
+    }));
     let collector = Collector::spawn(&logger, memory.clone()).unwrap();
     emptied(&collector, &memory);
     assert_eq!(descriptions(&directory, &logger), invoices(0..50));

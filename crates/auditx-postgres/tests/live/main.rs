@@ -6,6 +6,8 @@
 mod certificates;
 mod copies;
 mod cursors;
+mod outbox;
+mod outbox_failures;
 mod questions;
 mod ranges;
 
