@@ -170,6 +170,8 @@ impl<O: Outbox> Work<O> {
         };
         let rows = self.outbox.take(BATCH);
         let outcome = rows.and_then(|rows| {
+            let oldest = rows.first().and_then(Waiting::at);
+            self.shared.update(|progress| progress.oldest = oldest);
             let recorded = self.record(&rows, &mut known);
             // Also what was recorded before a failure is known.
             recorded.and_then(|refused| self.remove(&rows, refused, &mut known)).map(|()| rows.is_empty())
@@ -181,22 +183,22 @@ impl<O: Outbox> Work<O> {
     /// Returns the entries that are in the trail and still wait, since a collector ended before it removed them.
     fn left_by_an_earlier_one(&mut self) -> Result<HashSet<Uuid>> {
         let Some((ids, earliest)) = self.outbox.waiting()? else { return Ok(HashSet::new()) };
-        let trail = self.logger.trail_dir().map_err(Error::trail)?;
-        let known = recorded(trail, &ids, earliest)?;
-        // They may not be durable yet.
+        // The search does not find what is still in the journal.
         self.logger.flush(FLUSH).map_err(Error::trail)?;
-        Ok(known)
+        let trail = self.logger.trail_dir().map_err(Error::trail)?;
+        recorded(trail, &ids, earliest)
     }
 
     /// Records the rows that are not known, and waits until they are durable. Returns those that cannot be
     /// entries, with the reasons.
     fn record(&self, rows: &[Waiting], known: &mut HashSet<Uuid>) -> Result<Vec<(i64, String)>> {
-        let (mut refused, mut last) = (Vec::new(), None::<Receipt>);
+        let (mut refused, mut last, mut has_known) = (Vec::new(), None::<Receipt>, false);
         for row in rows {
             if known.contains(&row.id) {
+                has_known = true;
                 continue;
             }
-            match self.encoded(row) {
+            match self.encoded(row)? {
                 Ok(entry) => {
                     last = Some(self.logger.record_encoded(&entry).map_err(Error::trail)?);
                     known.insert(row.id);
@@ -207,19 +209,27 @@ impl<O: Outbox> Work<O> {
         if let Some(receipt) = last {
             receipt.wait_durable().map_err(Error::trail)?;
         }
+        if has_known {
+            // The wait for them may be what failed in an earlier round.
+            self.logger.flush(FLUSH).map_err(Error::trail)?;
+        }
         Ok(refused)
     }
 
-    fn encoded(&self, row: &Waiting) -> Result<EncodedEntry, String> {
+    /// Returns the entry, or why the row cannot be one.
+    ///
+    /// Fails if another attempt may succeed, for example because the logger is closed.
+    fn encoded(&self, row: &Waiting) -> Result<Result<EncodedEntry, String>> {
         let entry = match &row.content {
             Content::Entry(text) => EncodedEntry::parse(text.as_str()),
             Content::Change(change) => change.encoded(&self.logger, row.id),
         };
-        let entry = entry.map_err(|error| error.to_string())?;
-        if entry.id() == row.id {
-            return Ok(entry);
-        }
-        Err(format!("the id of the row is {}, that of its entry {}", row.id, entry.id()))
+        Ok(match entry {
+            Ok(entry) if entry.id() == row.id => Ok(entry),
+            Ok(entry) => Err(format!("the id of the row is {}, that of its entry {}", row.id, entry.id())),
+            Err(error) if error.is_invalid() || error.is_too_large() => Err(error.to_string()),
+            Err(error) => return Err(Error::trail(error)),
+        })
     }
 
     fn remove(

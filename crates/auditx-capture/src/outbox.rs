@@ -1,7 +1,8 @@
 //! What a database offers to a collector.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use auditx_core::EncodedEntry;
 use auditx_reader::Moment;
 use uuid::Uuid;
 
@@ -34,6 +35,15 @@ impl Waiting {
     #[must_use]
     pub fn new(key: i64, id: Uuid, content: Content) -> Self {
         Self { key, id, content }
+    }
+
+    /// Returns the time of its entry; `None` if it cannot be an entry.
+    pub(crate) fn at(&self) -> Option<SystemTime> {
+        let at = match &self.content {
+            Content::Entry(text) => EncodedEntry::parse(text.as_str()).ok()?.at(),
+            Content::Change(change) => change.at,
+        };
+        Some(SystemTime::UNIX_EPOCH + Duration::from_micros(at.micros().max(0).unsigned_abs()))
     }
 }
 

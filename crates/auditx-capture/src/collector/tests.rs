@@ -229,3 +229,18 @@ fn a_change_becomes_an_entry_with_its_context_or_the_user_of_the_database() {
     );
     assert_eq!(entries[0].metadata["database_user"], "erp");
 }
+
+#[test]
+fn a_change_waits_if_the_logger_is_closed() {
+    let (_directory, logger) = opened();
+    let memory = Memory::default();
+    let collector = Collector::spawn(&logger, memory.clone()).unwrap();
+    emptied(&collector, &memory);
+    logger.close(TIMEOUT).unwrap();
+    let change = Change::new(Moment::now(), "crm", "customer", Operation::Update);
+    memory.store(Uuid::from_u128(1), Content::Change(Box::new(change)));
+    assert!(collector.wait_until(TIMEOUT, |progress| !progress.error.is_empty()));
+    assert_eq!(memory.tables().refused, []);
+    assert_eq!(memory.tables().rows.len(), 1);
+    assert!(collector.progress().oldest.is_some());
+}
