@@ -47,4 +47,5 @@ mod dashboard;
 mod endings;
 mod jobs;
 mod prefork;
+mod sqlite_capture;
 mod stops;

@@ -172,6 +172,10 @@ impl Loop {
         fs::create_dir(self.directory()).unwrap();
         let link = self.directory().join("erp.db");
         symlink(self.application.database(), link).unwrap();
+        let trail = self.directory().join("logs");
+        // A new trail whose process is killed before its first checkpoint is signed may not open again. That is
+        // not what is tested here.
+        AuditLogger::open(Config::new(&trail)).unwrap().close(TIMEOUT).unwrap();
         let (mut killed, mut ended) = (0, 0);
         while killed < kills {
             self.change();
@@ -189,7 +193,6 @@ impl Loop {
             assert!(ended <= kills * 2, "{step}: {killed} kills, {ended} collectors ended");
         }
         let Self { application, expected, .. } = self;
-        let trail = application.directory.path().join("killed/logs");
         let logger = AuditLogger::open(Config::new(&trail)).unwrap();
         let outbox = SqliteOutbox::open(application.database()).unwrap();
         emptied(&Collector::spawn(&logger, outbox).unwrap());
