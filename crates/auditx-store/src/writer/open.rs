@@ -91,6 +91,11 @@ impl RecoveredTrail {
             appender.set_position(position);
         }
         let appender = Arc::new(SharedAppender::new(appender));
+        if checkpoint_signer.size() == 0 && opened_at > 0 {
+            // The first process was killed before its first checkpoint. If this one is too, it must not leave
+            // more lines without one: only a trail of which lines were removed has those.
+            appender.sign()?;
+        }
         for record in &records {
             let seq = appender.push_control_record(record)?;
             if matches!(record, ControlRecord::Genesis { .. }) {

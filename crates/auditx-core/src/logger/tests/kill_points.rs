@@ -175,3 +175,14 @@ fn assert_recovered(directory: &Path, expected: &[usize], point: &str) {
     assert_eq!(found, expected, "{point}");
     assert_eq!(checked(&logger).size(), entries.len() as u64, "{point}");
 }
+
+#[test]
+fn a_new_trail_opens_although_its_first_processes_were_killed_before_they_signed_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (accepted, was_killed) = run_until(directory.path(), "sync: done#1");
+    assert!(was_killed && accepted.is_empty());
+    for _ in 0..2 {
+        assert!(run_until(directory.path(), "sync: done#1").1);
+    }
+    assert!(AuditLogger::open(config(directory.path())).is_ok());
+}
