@@ -1,9 +1,9 @@
 //! Moves entries from an outbox into the trail, each exactly once.
 //!
-//! A round takes rows, records those that the trail does not have, waits until they are durable, and then removes
-//! them. If it ends anywhere in between, the rows are taken again. So a collector searches the trail for the ids
-//! that wait, at first and after each failure: it or another one may have recorded them. What it has in memory
-//! would not do: while its connection was lost, another collector may have had the lock.
+//! A round takes rows, records those that the trail does not have, waits until they are durable, and then
+//! removes them. If it ends anywhere in between, the rows are taken again. So a collector searches the trail
+//! for the ids that wait, at first and after each failure: it or another one may have recorded them. What it
+//! has in memory would not do: while its connection was lost, another collector may have had the lock.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -124,8 +124,8 @@ impl Drop for Collector {
 struct Work<O> {
     logger: AuditLogger,
     outbox: O,
-    /// Entries that are durable in the trail and may still be in the outbox; `None` until the trail was searched
-    /// for them.
+    /// Entries that are durable in the trail and may still be in the outbox; `None` until the trail was
+    /// searched for them.
     known: Option<HashSet<Uuid>>,
     shared: Arc<Shared>,
 }
@@ -179,8 +179,8 @@ impl<O: Outbox> Work<O> {
         outcome
     }
 
-    /// Returns the entries that are in the trail and still wait, since a collector ended, or this one failed, before
-    /// it removed them.
+    /// Returns the entries that are in the trail and still wait, since a collector ended, or this one failed,
+    /// before it removed them.
     fn recorded_but_not_removed(&mut self) -> Result<HashSet<Uuid>> {
         let Some((ids, earliest)) = self.outbox.waiting()? else { return Ok(HashSet::new()) };
         let trail = self.logger.trail_dir().map_err(Error::trail)?;
