@@ -8,9 +8,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use auditx_core::{AuditLogger, EncodedEntry, Receipt};
+use auditx_reader::Moment;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -140,6 +141,7 @@ impl<O: Outbox> Work<O> {
                     self.shared.update(|progress| {
                         progress.error.clear();
                         progress.emptied += u64::from(is_empty);
+                        progress.oldest = progress.oldest.filter(|_| !is_empty);
                     });
                     if is_empty && let Err(error) = self.outbox.wait(WAIT) {
                         self.report(&error);
@@ -192,7 +194,7 @@ impl<O: Outbox> Work<O> {
     /// Records the rows that are not known, and waits until they are durable. Returns those that cannot be
     /// entries, with the reasons.
     fn record(&self, rows: &[Waiting], known: &mut HashSet<Uuid>) -> Result<Vec<(i64, String)>> {
-        let (mut refused, mut last) = (Vec::new(), None::<Receipt>);
+        let (mut refused, mut last, mut oldest) = (Vec::new(), None::<Receipt>, Moment::LAST);
         for row in rows {
             if known.contains(&row.id) {
                 continue;
@@ -201,11 +203,14 @@ impl<O: Outbox> Work<O> {
                 Ok(entry) => {
                     last = Some(self.logger.record_encoded(&entry).map_err(Error::trail)?);
                     known.insert(row.id);
+                    oldest = oldest.min(entry.at());
                 }
                 Err(why) => refused.push((row.key, why)),
             }
         }
         if let Some(receipt) = last {
+            let since = Duration::from_micros(oldest.micros().max(0).unsigned_abs());
+            self.shared.update(|progress| progress.oldest = Some(SystemTime::UNIX_EPOCH + since));
             receipt.wait_durable().map_err(Error::trail)?;
         }
         Ok(refused)
