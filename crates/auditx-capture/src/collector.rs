@@ -1,9 +1,9 @@
 //! Moves entries from an outbox into the trail, each exactly once.
 //!
-//! A round takes rows, records those that the trail does not have, waits until they are durable, and then removes
-//! them. If it ends anywhere in between, the rows are taken again. So a collector searches the trail for the ids
-//! that wait, at first and after each failure: it or another one may have recorded them. What it has in memory
-//! would not do: while its connection was lost, another collector may have had the lock.
+//! A round takes rows, records those that the trail does not have, waits until they are durable, and then
+//! removes them. If it ends anywhere in between, the rows are taken again. So a collector searches the trail
+//! for the ids that wait, at first and after each failure: it or another one may have recorded them. What it
+//! has in memory would not do: while its connection was lost, another collector may have had the lock.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -124,8 +124,8 @@ impl Drop for Collector {
 struct Work<O> {
     logger: AuditLogger,
     outbox: O,
-    /// Entries that are durable in the trail and may still be in the outbox; `None` until the trail was searched
-    /// for them.
+    /// Entries that are durable in the trail and may still be in the outbox; `None` until the trail was
+    /// searched for them.
     known: Option<HashSet<Uuid>>,
     shared: Arc<Shared>,
 }
@@ -181,8 +181,8 @@ impl<O: Outbox> Work<O> {
         outcome
     }
 
-    /// Returns the entries that are in the trail and still wait, since a collector ended, or this one failed, before
-    /// it removed them.
+    /// Returns the entries that are in the trail and still wait, since a collector ended, or this one failed,
+    /// before it removed them.
     fn recorded_but_not_removed(&mut self) -> Result<HashSet<Uuid>> {
         let Some((ids, earliest)) = self.outbox.waiting()? else { return Ok(HashSet::new()) };
         // An entry that was accepted may be pending, and a round that failed may not have waited for it.
@@ -194,10 +194,9 @@ impl<O: Outbox> Work<O> {
     /// Records the rows that are not known, and waits until they are durable. Returns those that cannot be
     /// entries, with the reasons.
     fn record(&self, rows: &[Waiting], known: &mut HashSet<Uuid>) -> Result<Vec<(i64, String)>> {
-        let (mut refused, mut last, mut has_known) = (Vec::new(), None::<Receipt>, false);
+        let (mut refused, mut last) = (Vec::new(), None::<Receipt>);
         for row in rows {
             if known.contains(&row.id) {
-                has_known = true;
                 continue;
             }
             match self.encoded(row)? {
@@ -210,10 +209,6 @@ impl<O: Outbox> Work<O> {
         }
         if let Some(receipt) = last {
             receipt.wait_durable().map_err(Error::trail)?;
-        }
-        if has_known {
-            // The wait for them may be what failed in an earlier round.
-            self.logger.flush(FLUSH).map_err(Error::trail)?;
         }
         Ok(refused)
     }

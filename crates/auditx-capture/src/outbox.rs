@@ -50,23 +50,23 @@ impl Waiting {
     }
 }
 
-/// A table in which entries wait until their transaction has committed. Only one collector may have it open: the
-/// implementation holds a lock of the database from when it is opened.
+/// A table in which entries wait until their transaction has committed. Only one collector may have it open:
+/// the implementation holds a lock of the database from when it is opened.
 ///
-/// If the lock may be lost, every call fails until [`Outbox::waiting`] has taken it again: another collector may
-/// have recorded rows in between.
+/// If the lock may be lost, every call fails until [`Outbox::waiting`] has taken it again: another collector
+/// may have recorded rows in between.
 pub trait Outbox: Send + 'static {
-    /// Returns the ids of all rows whose transactions have committed, and the earliest of their times; `None` if
-    /// there are none. Called first, and again after each failure, to find out which of them were recorded but not
-    /// removed.
+    /// Returns the ids of all rows whose transactions have committed, and the earliest of their times; `None`
+    /// if there are none. Called first, and again after each failure, to find out which of them were recorded
+    /// but not removed.
     ///
     /// # Errors
     /// If the database fails.
     fn waiting(&mut self) -> Result<Option<(Vec<Uuid>, Moment)>>;
 
-    /// Returns the first rows, at most `limit`: those of a transaction in the order in which they were stored, and
-    /// after those of each transaction that had committed when they were stored. A row is returned until it is
-    /// removed or refused.
+    /// Returns the first rows, at most `limit`: those of a transaction in the order in which they were
+    /// stored, and after those of each transaction that had committed when they were stored. A row is
+    /// returned until it is removed or refused.
     ///
     /// # Errors
     /// If the database fails.

@@ -21,6 +21,9 @@
 //! AND line NOT LIKE '{"seq":%,"erased":"%"}';
 //! ```
 //!
+//! An application whose business data is in PostgreSQL can store entries in the transactions that they
+//! describe ([`outbox`]); [`PostgresOutbox`] offers them to a collector.
+//!
 //! Connections to other machines are encrypted, and the server's certificate is verified with the machine's
 //! certificate authorities or those of `sslrootcert=FILE`; `sslmode=disable` turns both off.
 

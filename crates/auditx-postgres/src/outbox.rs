@@ -1,8 +1,9 @@
 //! Stores entries in the outbox, in the transaction of the change that they describe.
 //!
 //! An entry that is stored here exists exactly if its transaction commits. A
-//! [`Collector`](auditx_capture::Collector) with a [`PostgresOutbox`](crate::PostgresOutbox) then moves it into the
-//! trail. [`init`](crate::init) creates the table; the application's user needs the role `auditx_capture`.
+//! [`Collector`](auditx_capture::Collector) with a [`PostgresOutbox`](crate::PostgresOutbox) then moves it
+//! into the trail. [`init`](crate::init) creates the table; the application's user needs the role
+//! `auditx_capture`.
 //!
 //! With `tokio-postgres`:
 //!
@@ -57,8 +58,8 @@ use crate::value::Uuid;
 /// Stores an entry. `$1` is its id, a `uuid`; `$2` is its text, a `text`.
 pub const INSERT: &str = "INSERT INTO auditx.outbox (id, entry) VALUES ($1, $2)";
 
-/// Makes a context known to the triggers that note changes, until the transaction ends. `$1` is the JSON text of
-/// [`RequestContext::to_carrier`], a `text`.
+/// Makes a context known to the triggers that note changes, until the transaction ends. `$1` is the JSON text
+/// of [`RequestContext::to_carrier`], a `text`.
 pub const SET_CONTEXT: &str = "SELECT set_config('auditx.context', $1, true)";
 
 /// Stores an entry in this transaction: one statement, one round trip.
@@ -71,8 +72,8 @@ pub async fn store(transaction: &impl GenericClient, entry: &EncodedEntry) -> Re
     Ok(())
 }
 
-/// Makes a context known to the triggers that note changes, until the transaction ends: user, request, branch and
-/// the other fields are part of the entries.
+/// Makes a context known to the triggers that note changes, until the transaction ends: user, request, branch
+/// and the other fields are part of the entries.
 ///
 /// # Errors
 /// If the server refuses.

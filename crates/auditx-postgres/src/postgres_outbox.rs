@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::address::Address;
 use crate::session::Session;
 
-/// The outbox of a database: the table `auditx.outbox`, which [`init`](crate::init) creates. The user must be a
-/// member of `auditx_collect`.
+/// The outbox of a database: the table `auditx.outbox`, which [`init`](crate::init) creates. The user must be
+/// a member of `auditx_collect`.
 ///
 /// ```no_run
 /// use auditx_capture::Collector;
@@ -28,22 +28,22 @@ use crate::session::Session;
 ///
 /// # Order
 ///
-/// Rows are taken in the order of `seq` among those whose transactions have committed, and deleted when they are
-/// recorded. No position is kept that could pass a row: a row with a small number whose transaction commits late
-/// is simply the first row that the next look finds. The trail therefore has the entries of one transaction in
-/// the order in which they were stored, and an entry always follows those of each transaction that had committed
-/// when it was stored: their numbers are smaller, and a look that finds it finds them too. So the changes of one
-/// row of a table, whose transactions wait for each other, are in order. Entries of transactions that ran at the
-/// same time may be in either order.
+/// Rows are taken in the order of `seq` among those whose transactions have committed, and deleted when they
+/// are recorded. No position is kept that could pass a row: a row with a small number whose transaction
+/// commits late is simply the first row that the next look finds. The trail therefore has the entries of one
+/// transaction in the order in which they were stored, and an entry always follows those of each transaction
+/// that had committed when it was stored: their numbers are smaller, and a look that finds it finds them too.
+/// So the changes of one row of a table, whose transactions wait for each other, are in order. Entries of
+/// transactions that ran at the same time may be in either order.
 ///
 /// # One collector
 ///
 /// The session holds an advisory lock of the database, so it must be a session of its own: not one of a pool
-/// that gives each transaction another session. If the connection is lost, the lock is lost with it and is taken
-/// again. If another collector was faster, this one waits for it to end and is its replacement then. Both must
-/// record into the same trail. A collector that has lost its connection but does not know it yet may still
-/// record the rows that it took before, at most one batch; if another one takes them in that moment, they are
-/// recorded twice.
+/// that gives each transaction another session. If the connection is lost, the lock is lost with it and is
+/// taken again. If another collector was faster, this one waits for it to end and is its replacement then.
+/// Both must record into the same trail. A collector that has lost its connection but does not know it yet
+/// may still record the rows that it took before, at most one batch; if another one takes them in that
+/// moment, they are recorded twice.
 ///
 /// # Durability
 ///
@@ -68,7 +68,8 @@ impl PostgresOutbox {
     /// [`Postgres::new`](crate::Postgres::new). Blocks the thread, also if it belongs to an async runtime.
     ///
     /// # Errors
-    /// If the address is invalid or the server cannot be reached; `is_taken` if another collector has the lock.
+    /// If the address is invalid or the server cannot be reached; `is_taken` if another collector has the
+    /// lock.
     pub fn open(url: &str) -> Result<Self> {
         let address = Address::parse(url).map_err(CaptureError::database)?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(CaptureError::database)?;
@@ -90,8 +91,8 @@ impl PostgresOutbox {
         Ok(())
     }
 
-    /// Runs a request. After a failure, the connection and its lock are given up: whether the server has ended them
-    /// cannot be known.
+    /// Runs a request. After a failure, the connection and its lock are given up: whether the server has
+    /// ended them cannot be known.
     fn run<T>(&mut self, request: impl AsyncFnOnce(&Session) -> Result<T>) -> Result<T> {
         let session = self.session.take();
         let session = session.ok_or_else(|| CaptureError::database("the connection was lost"))?;

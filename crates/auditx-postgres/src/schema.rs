@@ -10,10 +10,10 @@ const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schem
 /// The newest version of the schema.
 pub const VERSION: usize = MIGRATIONS.len();
 
-/// Creates or upgrades the schema `auditx` and its roles. Grant `auditx_ship` to the shipper's user, `auditx_read`
-/// to users who query, `auditx_capture` to the application's user, who stores entries in the outbox, and
-/// `auditx_collect` to the user of the collector. `auditx_owner` owns the tables. Returns the previous version of
-/// the schema, or 0 if there was none.
+/// Creates or upgrades the schema `auditx` and its roles. Grant `auditx_ship` to the shipper's user,
+/// `auditx_read` to users who query, `auditx_capture` to the application's user, who stores entries in the
+/// outbox, and `auditx_collect` to the user of the collector. `auditx_owner` owns the tables. Returns the
+/// previous version of the schema, or 0 if there was none.
 ///
 /// # Errors
 /// If the server cannot be reached or refuses (the user must be allowed to create roles and a schema), if the

@@ -15,8 +15,8 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::value::{Timestamptz, Uuid};
 
-/// The advisory locks have two keys: this one, "audt" in ASCII, and 1 for the collector of the database or 2 while
-/// it waits (`schema/2.sql`).
+/// The advisory locks have two keys: this one, "audt" in ASCII, and 1 for the collector of the database or 2
+/// while it waits (`schema/2.sql`).
 const LOCK: i32 = 1_635_083_380;
 
 /// The settings of the session.
@@ -32,8 +32,8 @@ const ACQUIRE: &str = "BEGIN; SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_
 
 const HOLDER: &str = "SELECT a.pid, a.application_name, a.usename::text, host(a.client_addr) \
      FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
-     WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = 1 AND l.objsubid = 2 AND l.granted \
-     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+     WHERE l.locktype = 'advisory' AND l.classid = $1::int::oid AND l.objid = 1 AND l.objsubid = 2 \
+     AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// The beginning of an entry has its time.
 const WAITING: &str = "SELECT id, at, left(entry, 96) FROM auditx.outbox";
@@ -145,8 +145,8 @@ impl Session {
             sleep(time.min(POLL_INTERVAL)).await;
             return Ok(());
         }
-        // ORDERING: a transaction that could share the lock before this session had it has ended, so this query
-        // sees its rows. One that could not will notify when it commits, and this session listens.
+        // ORDERING: a transaction that could share the lock before this session had it has ended, so this
+        // query sees its rows. One that could not will notify when it commits, and this session listens.
         let outcome = self.flag(&self.is_empty).await;
         if *outcome.as_ref().unwrap_or(&false) {
             // It makes no difference whether the time was over first.

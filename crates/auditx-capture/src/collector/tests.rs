@@ -159,6 +159,22 @@ fn an_entry_is_recorded_once_whatever_happens_to_its_removal() {
 }
 
 #[test]
+fn the_time_of_the_oldest_entry_is_known_while_it_waits() {
+    let (_directory, logger) = opened();
+    let memory = Memory::default();
+    memory.tables().removals.extend([Removal::Fails; 1_000]);
+    let entry = logger.log("Invoice 0 posted").encode().unwrap();
+    memory.store(entry.id(), Content::Entry(entry.to_string()));
+    memory.store_entry(&logger, 1);
+    let collector = Collector::spawn(&logger, memory.clone()).unwrap();
+    assert!(collector.wait_until(TIMEOUT, |progress| progress.oldest.is_some()));
+    assert_eq!(collector.progress().oldest.map(Moment::from), Some(entry.at()));
+    memory.tables().removals.clear();
+    emptied(&collector, &memory);
+    assert_eq!(collector.progress().oldest, None);
+}
+
+#[test]
 fn a_collector_removes_what_an_earlier_one_recorded() {
     let (directory, logger) = opened();
     let memory = Memory::default();

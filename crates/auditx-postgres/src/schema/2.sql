@@ -18,7 +18,8 @@ CREATE TABLE auditx.outbox (
     change jsonb,
     CHECK ((entry IS NULL) <> (change IS NULL))
 ) WITH (
-    -- All rows are deleted soon. Without frequent vacuuming, the search for the first row would pass many dead ones.
+    -- All rows are deleted soon. Without frequent vacuuming, the search for the first row would pass many
+    -- dead ones.
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 20000,
     autovacuum_vacuum_insert_scale_factor = 0,
@@ -36,10 +37,10 @@ CREATE TABLE auditx.outbox_refused (
     refused_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Wakes a collector that waits. PostgreSQL commits transactions that notify one after the other, each with its own
--- wait for the disk. So a transaction notifies only if the collector holds lock 2, which it holds while it waits.
--- Otherwise the transaction shares the lock until it ends, and the collector cannot begin to wait before it has
--- seen these rows.
+-- Wakes a collector that waits. PostgreSQL commits transactions that notify one after the other, each with
+-- its own wait for the disk. So a transaction notifies only if the collector holds lock 2, which it holds
+-- while it waits. Otherwise the transaction shares the lock until it ends, and the collector cannot begin to
+-- wait before it has seen these rows.
 CREATE FUNCTION auditx.wake_collector() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- A transaction that notified could not be prepared for a two-phase commit. Where those are possible, the

@@ -1,4 +1,5 @@
-//! An outbox in a real database: entries of transactions that committed are recorded, each once, and no others.
+//! An outbox in a real database: entries of transactions that committed are recorded, each once, and no
+//! others.
 
 use std::thread;
 
