@@ -206,6 +206,9 @@ impl<O: Outbox> Work<O> {
         }
         if let Some(receipt) = last {
             receipt.wait_durable().map_err(Error::trail)?;
+        } else if rows.len() > refused.len() {
+            // All were recorded by a round that failed, perhaps while it waited.
+            self.logger.flush(FLUSH).map_err(Error::trail)?;
         }
         Ok(refused)
     }
