@@ -35,10 +35,13 @@ mod copy;
 mod search;
 mod trail_search;
 mod proof;
+mod outbox;
+pub mod capture;
 
 pub use copy::{PostgresCopy, TrailHead};
 pub use destination::Postgres;
 pub use error::{Error, Result};
+pub use outbox::PostgresOutbox;
 pub use proof::ProofOutcome;
 pub use schema::{VERSION, init};
 pub use search::Search;

@@ -5,12 +5,14 @@ use crate::connection::Connection;
 use crate::error::{Error, Result};
 
 /// The migrations. Each runs once, in order, in the transaction that also records it.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// The newest version of the schema.
 pub const VERSION: usize = MIGRATIONS.len();
 
-/// Creates or upgrades the schema `auditx` and the roles `auditx_owner`, `auditx_ship` and `auditx_read`.
+/// Creates or upgrades the schema `auditx` and the roles `auditx_owner`, `auditx_ship`, `auditx_read`
+/// and `auditx_capture` (whose rights the triggers of [`capture`](crate::capture) have).
 /// Grant `auditx_ship` to the shipper's user, and `auditx_read` to users who query. Returns the previous
 /// version of the schema, or 0 if there was none.
 ///
