@@ -3,7 +3,7 @@
 //! Results go to standard output, errors and warnings as `auditx: …` to standard error. The exit status is 0
 //! on success, 1 if nothing was found, a check failed or an entry was refused, 2 on an error; `verify` returns
 //! 3 if it found no fault but could not check everything. Only `demo`, `record`, `ui`, `key rotate`, `recover`,
-//! `retire`, `erase` and `ship drop` write to a trail, each through the library.
+//! `retire`, `erase`, `ship drop` and `capture run` write to a trail, each through the library.
 
 mod terminal;
 mod failure;
@@ -33,6 +33,8 @@ mod negation;
 mod selection;
 #[cfg_attr(not(feature = "ship"), path = "destination/absent.rs")]
 mod destination;
+#[cfg_attr(not(feature = "ship"), path = "database/absent.rs")]
+mod database;
 mod around;
 mod query;
 mod tail;
@@ -56,6 +58,7 @@ mod recover;
 mod retire;
 mod erase;
 mod ship;
+mod capture;
 mod completions;
 mod manual;
 mod help;
@@ -98,6 +101,7 @@ enum Command {
     Retire(retire::Arguments),
     Erase(erase::Arguments),
     Ship(ship::Arguments),
+    Capture(capture::Arguments),
     Completions(completions::Arguments),
     Man(manual::Arguments),
     Help(help::Arguments),
@@ -122,6 +126,7 @@ Examples:
   auditx prove 42 --dir /var/log/erp > proof       write a proof of one line
   auditx check proof --key VKEY                    check a proof without the trail
   auditx ship --dir /var/log/erp --to postgres://… copy signed lines to a database
+  auditx capture run --from postgres://… --dir DIR record what changed in a database
 
 Exit status: 0 success, 1 nothing found or a check failed, 2 an error; verify: 3 not all could be checked";
 
@@ -151,6 +156,7 @@ fn main() -> ExitCode {
             Command::Retire(arguments) => retire::run(arguments),
             Command::Erase(arguments) => erase::run(arguments),
             Command::Ship(arguments) => ship::run(arguments),
+            Command::Capture(arguments) => capture::run(arguments),
             Command::Completions(arguments) => completions::run(arguments),
             Command::Man(arguments) => manual::run(arguments),
             Command::Help(arguments) => help::run(arguments),

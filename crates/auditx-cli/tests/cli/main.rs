@@ -4,6 +4,8 @@
 
 mod alerts;
 mod bundle;
+#[cfg(feature = "ship")]
+mod capture;
 mod custody;
 mod demo;
 mod discover;

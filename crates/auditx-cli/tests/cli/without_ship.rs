@@ -12,6 +12,8 @@ fn every_option_that_names_an_engine_says_how_to_get_them() {
         &["verify", "--from", url],
         &["ui", "--from", url],
         &["ship", "--to", url],
+        &["capture", "status", "--to", url],
+        &["capture", "run", "--from", url],
     ] {
         let refused = auditx(arguments, empty.path());
         assert_eq!(refused.status, Some(2), "{arguments:?}");

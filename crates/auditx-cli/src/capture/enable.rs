@@ -1,0 +1,63 @@
+//! `auditx capture enable`: creates the triggers of a table.
+
+use std::io::Write;
+
+use crate::database::{Database, Table};
+use crate::failure::{Failure, Status};
+use crate::terminal::{self, sanitized};
+
+/// Note the changes of a table from now on, or change its settings
+///
+/// Creates or upgrades the schema auditx, and triggers on the table and its
+/// partitions. Transactions that write to the table wait meanwhile, for at most five
+/// seconds. The user must be a superuser, or own the table and be allowed to execute
+/// auditx.note_change(). A masked or excluded column stays so if it is renamed. Run
+/// it again after partitions were added, so that their truncation is noted as well.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub(super) struct Arguments {
+    /// The database: postgres://user@host/database. Put the password in PGPASSWORD rather than in the URL
+    #[arg(long = "to", value_name = "URL")]
+    to: Database,
+    /// The table, or schema.table, without quotes
+    #[arg(long)]
+    table: String,
+    /// The module of its entries
+    #[arg(long)]
+    module: String,
+    /// The columns that identify a row, separated by commas [default: the primary key]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    key: Vec<String>,
+    /// A column that is not noted; repeatable
+    #[arg(long, value_name = "COLUMN")]
+    exclude: Vec<String>,
+    /// A column of which is noted that it changed, but no value; repeatable
+    #[arg(long, value_name = "COLUMN")]
+    mask: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  auditx capture enable --to postgres://admin@db/erp --table customer --module crm
+  auditx capture enable --to postgres://admin@db/erp --table hr.employee --module hr \\
+    --key company,no --exclude last_seen --mask salary
+
+Exit status: 0 done, 2 an error";
+
+pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let table = Table::new(arguments.table.as_str(), arguments.module.as_str())
+        .key(arguments.key.clone())
+        .exclude(arguments.exclude.clone())
+        .mask(arguments.mask.clone());
+    let captured = arguments.to.enable(&table)?;
+    let mut out = terminal::output();
+    writeln!(
+        out,
+        "Changes of {} are noted as {}/{{{}}}.",
+        sanitized(&captured.table),
+        sanitized(&captured.entity_type),
+        sanitized(&captured.key.join(","))
+    )?;
+    out.flush()?;
+    Ok(Status::Success)
+}

@@ -1,0 +1,115 @@
+//! `auditx capture status`: what is captured in a database, and what waits.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::database::{Captured, Database};
+use crate::failure::{Failure, Status};
+use crate::number::counted;
+use crate::selection::span;
+use crate::terminal::{self, sanitized};
+
+/// Show which tables are captured, and how many changes wait for a trail
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub(super) struct Arguments {
+    /// The database
+    #[arg(long = "to", value_name = "URL")]
+    to: Database,
+    /// Exit with status 1 if a change waits for longer than this: 5m, 1h
+    #[arg(long, value_name = "SPAN", default_value = "5m")]
+    max_lag: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  auditx capture status --to postgres://admin@db/erp
+  auditx capture status --to postgres://admin@db/erp --max-lag 1m || alarm
+  auditx capture status --to postgres://admin@db/erp --json | jq .waiting
+
+Exit status: 0 up to date, 1 a change waits longer than --max-lag or a trigger is disabled, 2 an error";
+
+#[derive(Debug, Serialize)]
+struct Found {
+    healthy: bool,
+    /// The number of changes that wait for a trail.
+    waiting: u64,
+    /// The age of the oldest of them.
+    lag_seconds: Option<u64>,
+    tables: Vec<Table>,
+}
+
+#[derive(Debug, Serialize)]
+struct Table {
+    table: String,
+    entity_type: String,
+    module: String,
+    key: Vec<String>,
+    exclude: Vec<String>,
+    mask: Vec<String>,
+    active: bool,
+}
+
+impl From<Captured> for Table {
+    fn from(table: Captured) -> Self {
+        Self {
+            table: table.table,
+            entity_type: table.entity_type,
+            module: table.module,
+            key: table.key,
+            exclude: table.exclude,
+            mask: table.mask,
+            active: table.is_active,
+        }
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let max_lag = span(&arguments.max_lag)?;
+    let status = arguments.to.status()?;
+    let is_late = status.oldest.is_some_and(|oldest| oldest > max_lag);
+    let found = Found {
+        healthy: !is_late && status.tables.iter().all(|table| table.is_active),
+        waiting: status.waiting,
+        lag_seconds: status.oldest.map(|oldest| oldest.as_secs()),
+        tables: status.tables.into_iter().map(Table::from).collect(),
+    };
+    let mut out = terminal::output();
+    if arguments.json {
+        terminal::write_json(&mut out, &found)?;
+    } else {
+        found.write(&mut out)?;
+    }
+    out.flush()?;
+    Ok(if found.healthy { Status::Success } else { Status::Negative })
+}
+
+impl Found {
+    fn write(&self, out: &mut impl Write) -> Result<(), Failure> {
+        if self.tables.is_empty() {
+            writeln!(out, "No table is captured: start with `auditx capture enable`.")?;
+        }
+        for table in &self.tables {
+            write!(out, "{}: module {}", sanitized(&table.table), sanitized(&table.module))?;
+            for (what, columns) in
+                [("key", &table.key), ("excluded", &table.exclude), ("masked", &table.mask)]
+            {
+                if !columns.is_empty() {
+                    write!(out, ", {what} {}", sanitized(&columns.join(",")))?;
+                }
+            }
+            writeln!(out, "{}", if table.active { "." } else { "; its trigger is disabled." })?;
+        }
+        match self.lag_seconds {
+            None => writeln!(out, "No change waits.")?,
+            Some(lag) => {
+                writeln!(out, "{} waiting, the oldest for {lag} s.", counted(self.waiting, "change"))?;
+            }
+        }
+        Ok(())
+    }
+}
