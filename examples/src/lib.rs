@@ -27,6 +27,9 @@ pub mod sqlite_copy;
 
 // Compiles and runs the code of these documents as tests.
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/CAPTURE.md")]
+mod capture {}
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/DATABASES.md")]
 mod databases {}
 #[cfg(doctest)]

@@ -24,8 +24,8 @@ const OF_THE_TRAIL: [Field; 2] = [Field::Seq, Field::Erased];
 /// The member of a control record.
 const CONTROL: &str = "auditx";
 
-/// An entry that was encoded: its text has everything but the number that the trail gives it. It keeps its id,
-/// its time, and the context in which it was encoded.
+/// An entry that was encoded: its text has everything but the number that the trail gives it. It keeps its
+/// id, its time, and the context in which it was encoded.
 ///
 /// The text can be stored anywhere. `AuditLogger::record_encoded` records it.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,9 +56,9 @@ impl EncodedEntry {
     /// Parses the text of an encoded entry, which may come from a database that others can write.
     ///
     /// # Errors
-    /// `is_invalid` if it is not one JSON object that begins with id, time and level as an encoded entry does,
-    /// has a member that entries do not have or one of them twice, or is one of the trail's own records;
-    /// `is_too_large` if its line would exceed 65,535 bytes.
+    /// `is_invalid` if it is not one JSON object that begins with id, time and level as an encoded entry
+    /// does, has a member that entries do not have or one of them twice, or is one of the trail's own
+    /// records; `is_too_large` if its line would exceed 65,535 bytes.
     pub fn parse(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         let invalid = |why: &str| Error::invalid(format!("invalid encoded entry: {why}"));
@@ -141,7 +141,11 @@ fn check_members(text: &str) -> std::result::Result<(), String> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = r#"{"id":"01a22bc5-e963-721d-b4bc-4216a728182d","timestamp":"2026-11-30T09:25:20.355306Z","level":"AUDIT","module":"sales","action":"POST","description":"Invoice posted","user":"thida","success":true}"#;
+    const TEXT: &str = concat!(
+        r#"{"id":"01a22bc5-e963-721d-b4bc-4216a728182d","timestamp":"2026-11-30T09:25:20.355306Z","#,
+        r#""level":"AUDIT","module":"sales","action":"POST","description":"Invoice posted","user":"thida","#,
+        r#""success":true}"#
+    );
 
     #[test]
     fn an_encoded_entry_keeps_its_text_id_time_and_level() {

@@ -257,7 +257,8 @@ impl Source {
         Ok(Verified { fault, signed: Signed::of(&signed) })
     }
 
-    /// Returns the names of the trails of a family, and how far the trails are signed, without verifying them.
+    /// Returns the names of the trails of a family, and how far the trails are signed, without verifying
+    /// them.
     pub(crate) fn names_and_signed(&self) -> Result<(Vec<String>, Signed), Problem> {
         let members = self.members()?;
         let signed = members.iter().map(Member::signed).collect::<Result<Vec<_>, _>>()?;

@@ -60,18 +60,18 @@ impl AuditLogger {
         }
     }
 
-    /// Records an entry that was encoded before, with its id, time and context. The caller makes sure that it is
-    /// recorded once: an id is not looked up in the trail.
+    /// Records an entry that was encoded before, with its id, time and context. The caller makes sure that it
+    /// is recorded once: an id is not looked up in the trail.
     ///
     /// # Errors
-    /// Those of [`EntryBuilder::record`](crate::EntryBuilder::record) about the journal and the disk; `is_full` also
-    /// where [`OnFull::Drop`](crate::OnFull::Drop) would drop it.
+    /// Those of [`EntryBuilder::record`](crate::EntryBuilder::record) about the journal and the disk;
+    /// `is_full` also where [`OnFull::Drop`](crate::OnFull::Drop) would drop it.
     pub fn record_encoded(&self, entry: &EncodedEntry) -> Result<Receipt> {
         self.with_successors(|core| core.record_encoded(entry))
     }
 
-    /// Encodes an entry in the current context without recording it. Its id and time are new unless `stamp` has
-    /// them.
+    /// Encodes an entry in the current context without recording it. Its id and time are new unless `stamp`
+    /// has them.
     pub(crate) fn encode(
         &self,
         entry: &Entry<'_>,

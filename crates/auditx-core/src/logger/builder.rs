@@ -300,8 +300,8 @@ impl<'a, K> EntryBuilder<'a, K> {
         self.logger.record_async(&self.entry, Within::Current).await
     }
 
-    /// Encodes the entry without recording it: to store it in a database, in the transaction of the change that it
-    /// is about. [`AuditLogger::record_encoded`] records it later, as it is now.
+    /// Encodes the entry without recording it: to store it in a database, in the transaction of the change
+    /// that it is about. [`AuditLogger::record_encoded`] records it later, as it is now.
     ///
     /// # Errors
     /// Those of [`EntryBuilder::record`] about the entry itself; `is_closed` after [`AuditLogger::close`].
@@ -310,7 +310,8 @@ impl<'a, K> EntryBuilder<'a, K> {
         self.logger.encode(&self.entry, None)
     }
 
-    /// Like [`EntryBuilder::encode`], with this id and this time: for a change that was noted elsewhere before.
+    /// Like [`EntryBuilder::encode`], with this id and this time: for a change that was noted elsewhere
+    /// before.
     ///
     /// # Errors
     /// The same as [`EntryBuilder::encode`].

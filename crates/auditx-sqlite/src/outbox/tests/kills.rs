@@ -173,8 +173,8 @@ impl Loop {
         let link = self.directory().join("erp.db");
         symlink(self.application.database(), link).unwrap();
         let trail = self.directory().join("logs");
-        // A new trail whose process is killed before its first checkpoint is signed may not open again. That is
-        // not what is tested here.
+        // A new trail whose process is killed before its first checkpoint is signed may not open again. That
+        // is not what is tested here.
         AuditLogger::open(Config::new(&trail)).unwrap().close(TIMEOUT).unwrap();
         let (mut killed, mut ended) = (0, 0);
         while killed < kills {
