@@ -9,8 +9,8 @@
 //! [`Outbox`] is what a database must offer.
 
 mod error;
-mod outbox;
 mod change;
+mod outbox;
 mod progress;
 mod recorded;
 mod collector;
