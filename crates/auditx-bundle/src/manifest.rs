@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use auditx_reader::{Field, Moment, Search, Summary};
+use auditx_reader::{Moment, Search, Summary};
 use auditx_tlog::{SignedCheckpoint, to_hex};
 use serde::Serialize;
 
@@ -33,7 +33,7 @@ impl Range {
             }
             edges.lines += 1;
             edges.add_seq(seq);
-            edges.add_moment(Moment::parse(&found.row.text(Field::Timestamp)));
+            edges.add_moment(found.row.moment());
         })?;
         let mut all = Edges::default();
         for part in parts {

@@ -66,7 +66,8 @@ impl Around {
         let row = Row::read(line.bytes()).map_err(|why| {
             Failure::new(format!("line {seq} cannot be read: {}", sanitized(&why.to_string())))
         })?;
-        let at = Moment::parse(&row.text(Field::Timestamp))
+        let at = row
+            .moment()
             .ok_or_else(|| Failure::new(format!("line {seq} has no valid timestamp: give a time instead")))?;
         Ok(Some(about(at, Some(seq), self.common(seq, &row)?)))
     }

@@ -9,8 +9,8 @@ use crate::failure::{Failure, Status};
 
 /// Record the changes of a database: those that committed, and only those
 ///
-/// Triggers note each change of a table in the transaction that makes it, whoever
-/// makes it: old and new columns, the user of the database, and the context of the
+/// Triggers note each change of a table in the transaction that makes it, also one
+/// by hand: old and new columns, the user of the database, and the context of the
 /// request if the application sets it. `auditx capture run` moves what committed
 /// into a trail, each change exactly once.
 #[derive(Debug, clap::Args)]

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auditx_reader::{Field, Found, Moment, Order, Row, Search, Summary};
+use auditx_reader::{Found, Moment, Order, Search, Summary};
 
 use crate::failure::Failure;
 use crate::family::{Member, Read};
@@ -29,11 +29,6 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Blocks that wait in a queue.
 const QUEUE_LEN: usize = 1;
-
-/// Returns the time of an entry in microseconds; `None` if it has no valid one.
-pub(crate) fn micros(row: &Row<'_>) -> Option<i64> {
-    Moment::parse(&row.text(Field::Timestamp)).map(Moment::micros)
-}
 
 /// Formatted entries of one trail, in its order.
 #[derive(Default)]
@@ -221,7 +216,7 @@ fn find(
     // An entry without a time, such as an erased one, comes directly after the one before it.
     let mut time = i64::MIN;
     let summary = search.each(|found| {
-        time = match (micros(found.row), order) {
+        time = match (found.row.moment().map(Moment::micros), order) {
             (None, _) => time,
             (Some(micros), Order::OldestFirst) => micros,
             (Some(micros), Order::NewestFirst) => !micros,

@@ -232,7 +232,7 @@ impl Selection {
         }
         Ok(match self.scope.source {
             File::Audit => query,
-            File::Security => query.and(Query::is(Field::Level, ["SECURITY", "CRITICAL"])),
+            File::Security => query.and(Source::Security.query()),
         })
     }
 

@@ -12,7 +12,6 @@ use auditx_reader::{Field, Found, Json, Moment, sortable_number};
 
 use crate::failure::Failure;
 use crate::fields::FieldPath;
-use crate::merge::micros;
 use crate::spill::{Sorted, push_number, push_text};
 
 /// Memory for the entries of all threads together. Sorting may briefly need twice as much.
@@ -67,7 +66,7 @@ impl SortBy {
             }
         }
         if let Some(trail) = trail {
-            push_number(micros(found.row).unwrap_or(i64::MIN), key);
+            push_number(found.row.moment().map_or(i64::MIN, Moment::micros), key);
             push_text(trail.as_bytes(), key);
         }
         match found.row.seq() {

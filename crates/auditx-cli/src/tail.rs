@@ -13,7 +13,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::{Failure, Status, creation_hint};
 use crate::family::{Family, Member, Trails};
-use crate::merge::micros;
 use crate::render::{Document, OutputOptions, Renderer};
 use crate::selection::Filter;
 use crate::summary;
@@ -212,7 +211,7 @@ impl Tail<'_> {
                 Some(seq) => source.newest = source.newest.max(Some(seq)),
                 None => drop(source.pending.insert(found.row.text(Field::Id).into_owned())),
             }
-            time = micros(found.row).map_or(time, |micros| time.min(micros));
+            time = found.row.moment().map_or(time, |moment| time.min(moment.micros()));
             newest_first.push((time, text));
             ControlFlow::Continue(())
         })?;
@@ -264,7 +263,7 @@ impl Tail<'_> {
         if !is_new || !self.query.matches(&row) {
             return None;
         }
-        source.time = micros(&row).map_or(source.time, |micros| source.time.max(micros));
+        source.time = row.moment().map_or(source.time, |moment| source.time.max(moment.micros()));
         let mut text = Vec::new();
         // New entries are signed within about a second, so they are not marked as unsigned.
         let found = Found { row: &row, path: line.path(), offset: line.offset(), is_unsigned: false };

@@ -7,6 +7,8 @@ mod json;
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::moment::Moment;
+
 use auditx_tlog::parse_seq;
 
 pub use field::{Field, FieldKind};
@@ -286,6 +288,13 @@ impl<'l> Row<'l> {
     #[must_use]
     pub fn text(&self, field: Field) -> Cow<'l, str> {
         self.get(field).and_then(Json::text).unwrap_or_default()
+    }
+
+    /// Returns the time of the entry; `None` if it has no valid one.
+    #[inline]
+    #[must_use]
+    pub fn moment(&self) -> Option<Moment> {
+        Moment::parse(&self.text(Field::Timestamp))
     }
 
     /// Returns whether the recorded action succeeded. Legacy lines may omit the field, which means success.

@@ -1,6 +1,6 @@
 //! Capture by trigger: changes of a table are noted in the outbox, in the transaction that makes them.
 //!
-//! The trigger notes the columns that differ, whoever makes the change, also with psql. It never makes the
+//! The trigger notes the columns that differ, also of a change by hand with psql. It never makes the
 //! transaction fail because of a value: one of more than 8 KiB is noted by its length and SHA-256, one that
 //! is no JSON as text. If the outbox cannot be written, the transaction fails: no change is missing. A
 //! session with `session_replication_role = replica` fires no triggers.

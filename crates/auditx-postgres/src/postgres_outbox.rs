@@ -19,7 +19,7 @@ use crate::session::Session;
 /// ```no_run
 /// use auditx_capture::Collector;
 /// use auditx_postgres::PostgresOutbox;
-/// # let logger: auditx_core::AuditLogger = todo!();
+/// # let logger = auditx_core::AuditLogger::open(auditx_core::Config::new("logs"))?;
 ///
 /// let outbox = PostgresOutbox::open("postgres://erp_collector@db.example/erp")?;
 /// let collector = Collector::spawn(&logger, outbox)?;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auditx_format::moment::Moment;
-use auditx_format::row::Row;
+use auditx_format::row::{Field, Row};
 
 use crate::error::{Error, Result};
 use crate::query::Query;
@@ -43,6 +43,17 @@ pub enum Source {
     /// Entries whose level is SECURITY or CRITICAL, of which `security.jsonl` has copies. Read from the
     /// trail.
     Security,
+}
+
+impl Source {
+    /// Matches these entries.
+    #[must_use]
+    pub fn query(self) -> Query {
+        match self {
+            Self::Audit => Query::everything(),
+            Self::Security => Query::is(Field::Level, ["SECURITY", "CRITICAL"]),
+        }
+    }
 }
 
 /// The order in which entries are found.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use auditx_core::format::control_record::StoredRecord;
 use auditx_core::store::{Cursor, TrailReader};
 use auditx_core::{AuditLogger, Error};
-use auditx_reader::{Field, Lines, Moment, Order, Row, Search};
+use auditx_reader::{Lines, Moment, Order, Row, Search};
 use auditx_tlog::to_hex;
 use futures_util::future::{Either, select};
 use serde_json::json;
@@ -208,7 +208,7 @@ impl AlertWatch {
             .order(Order::NewestFirst)
             .limit(1);
         let searched = search.each(|found| {
-            last = Moment::parse(&found.row.text(Field::Timestamp));
+            last = found.row.moment();
             ControlFlow::Continue(())
         });
         if let Err(error) = searched {

@@ -99,7 +99,7 @@ impl<'z> Tally<'z> {
                 values.insert(value.into_owned(), 1);
             }
         }
-        if let Some(moment) = Moment::parse(&row.text(Field::Timestamp)) {
+        if let Some(moment) = row.moment() {
             self.times.add(moment, level(&row.text(Field::Level)), 1);
         }
     }

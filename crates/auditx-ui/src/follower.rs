@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auditx_reader::{Line, Lines};
+use auditx_reader::{Line, Lines, Query, Row};
 use axum::http::StatusCode;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -47,12 +47,18 @@ pub(crate) struct NewEntry {
 }
 
 struct Subscriber {
-    ask: Ask,
+    /// The name of the trail that is followed; empty for all.
+    trail: String,
+    query: Query,
     sender: Sender<Event>,
     has_missed: bool,
 }
 
 impl Subscriber {
+    fn wants(&self, trail: &str, row: &Row<'_>) -> bool {
+        (self.trail.is_empty() || self.trail == trail) && self.query.matches(row)
+    }
+
     fn send(&mut self, event: Event) {
         let event = if self.has_missed { Event::Missed } else { event };
         self.has_missed = self.sender.try_send(event).is_err();
@@ -77,7 +83,7 @@ impl std::fmt::Debug for Follower {
 
 impl Follower {
     /// Returns a receiver of the entries that match `ask` and are recorded from now on. Blocks the thread.
-    pub(crate) fn subscribe(&self, source: &Source, ask: Ask) -> Result<Receiver<Event>, Problem> {
+    pub(crate) fn subscribe(&self, source: &Source, ask: &Ask) -> Result<Receiver<Event>, Problem> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let mut state = locked(&self.0);
         if !state.is_running {
@@ -93,7 +99,12 @@ impl Follower {
         }
         // Added last: if the thread cannot be started, nothing would remove the subscriber. The thread does
         // not miss it, since it waits for the lock.
-        state.subscribers.push(Subscriber { ask, sender, has_missed: false });
+        state.subscribers.push(Subscriber {
+            trail: ask.trail.clone(),
+            query: ask.whole_query(),
+            sender,
+            has_missed: false,
+        });
         Ok(receiver)
     }
 }
@@ -216,8 +227,7 @@ impl Read {
         for (trail, line) in &self.lines {
             let (Some(seq), Ok(row)) = (line.seq(), line.row()) else { continue };
             let mut entry = None;
-            for subscriber in subscribers.iter_mut().filter(|subscriber| subscriber.ask.matches(trail, &row))
-            {
+            for subscriber in subscribers.iter_mut().filter(|subscriber| subscriber.wants(trail, &row)) {
                 let new = || NewEntry { trail: trail.clone(), seq, line: row.line().into() };
                 let entry = entry.get_or_insert_with(new);
                 subscriber.send(Event::Entry(entry.clone()));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use auditx_reader::{Cursor, Field, Moment, Order, Row};
+use auditx_reader::{Cursor, Moment, Order, Row};
 
 use crate::position::{Position, reversed};
 
@@ -40,11 +40,6 @@ pub(crate) fn named<'l>(trail: &str, line: &'l str) -> Cow<'l, str> {
         }
         _ => Cow::Borrowed(line),
     }
-}
-
-/// Returns the time of an entry in microseconds; `None` if it has no valid one.
-pub(crate) fn micros(row: &Row<'_>) -> Option<i64> {
-    Moment::parse(&row.text(Field::Timestamp)).map(Moment::micros)
 }
 
 /// What an answer says besides its entries.

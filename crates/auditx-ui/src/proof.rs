@@ -36,7 +36,7 @@ pub(crate) fn shown(proof: &Proof, address: &str, seq: u64) -> Markup {
             p { button { "Check" } }
             @if let Some(key) = &proof.key {
                 p {
-                    "The trail itself names this key, and whoever can write the trail can name a key: "
+                    "The trail itself names this key, and everyone who can write the trail can name a key: "
                     code #trail-key { (visible(&key.to_string())) }
                 }
                 p { button #check-own type="button" { "Check with the key that the trail names" } }

@@ -70,7 +70,7 @@ pub(crate) fn relations(row: &Row<'_>) -> Vec<Relation> {
             add(why, format!("{}:{}", field.name(), quoted(&value)), None);
         }
     }
-    let (user, moment) = (row.text(Field::User), Moment::parse(&row.text(Field::Timestamp)));
+    let (user, moment) = (row.text(Field::User), row.moment());
     // Without a time, all entries of the user would be related.
     if let Some(moment) = moment.filter(|_| !user.is_empty() && user.len() <= MAX_VALUE) {
         let time = |moment| Zone::default().rfc3339(moment);

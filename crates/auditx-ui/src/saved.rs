@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use auditx_reader::{Field, Moment, Query, end_moment_of, length_of, moment_of};
+use auditx_reader::{Moment, Query, Source, end_moment_of, length_of, moment_of};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -165,7 +165,7 @@ impl SavedQuery {
     pub(crate) fn query(&self, now: Moment) -> Result<Query, auditx_reader::QueryError> {
         let query = Query::parse(&self.parameters.q, now)?;
         let is_security = self.parameters.is_security();
-        Ok(if is_security { query.and(Query::is(Field::Level, ["SECURITY", "CRITICAL"])) } else { query })
+        Ok(if is_security { query.and(Source::Security.query()) } else { query })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a request asks for. The whole state of a view is in its address.
 
-use auditx_reader::{Field, Moment, Query, Row, Source as Level, TimeBase, Zone, end_moment_of, moment_of};
+use auditx_reader::{Moment, Query, Source as Level, TimeBase, Zone, end_moment_of, moment_of};
 use serde::Deserialize;
 
 use crate::problem::Problem;
@@ -148,21 +148,16 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// Whether this entry of this trail is asked for.
-    pub(crate) fn matches(&self, trail: &str, row: &Row<'_>) -> bool {
-        let is_of_level = match self.level {
-            Level::Audit => true,
-            Level::Security => matches!(&*row.text(Field::Level), "SECURITY" | "CRITICAL"),
-        };
-        let is_in_period = || {
-            let moment = Moment::parse(&row.text(Field::Timestamp));
-            self.since.is_none_or(|since| moment >= Some(since))
-                && self.until.is_none_or(|until| moment < Some(until))
-        };
-        (self.trail.is_empty() || self.trail == trail)
-            && is_of_level
-            && (self.since.is_none() && self.until.is_none() || is_in_period())
-            && self.query.matches(row)
+    /// Returns one query for all that is asked for, besides the trail.
+    pub(crate) fn whole_query(&self) -> Query {
+        let mut query = self.query.clone().and(self.level.query());
+        if let Some(since) = self.since {
+            query = query.and(Query::since(since));
+        }
+        if let Some(until) = self.until {
+            query = query.and(Query::until(until));
+        }
+        query
     }
 }
 

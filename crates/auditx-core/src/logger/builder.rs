@@ -300,11 +300,10 @@ impl<'a, K> EntryBuilder<'a, K> {
         self.logger.record_async(&self.entry, Within::Current).await
     }
 
-    /// Encodes the entry without recording it: to store it in a database, in the transaction of the change
-    /// that it is about. [`AuditLogger::record_encoded`] records it later, as it is now.
+    /// Encodes the entry, to store it and [record](AuditLogger::record_encoded) it after the commit.
     ///
     /// # Errors
-    /// Those of [`EntryBuilder::record`] about the entry itself; `is_closed` after [`AuditLogger::close`].
+    /// Those of [`EntryBuilder::record`] about the entry itself.
     pub fn encode(mut self) -> Result<EncodedEntry> {
         self.finish();
         self.logger.encode(&self.entry, None)
@@ -314,7 +313,7 @@ impl<'a, K> EntryBuilder<'a, K> {
     /// before.
     ///
     /// # Errors
-    /// The same as [`EntryBuilder::encode`].
+    /// As [`EntryBuilder::encode`].
     pub fn encode_as(mut self, id: Uuid, at: SystemTime) -> Result<EncodedEntry> {
         self.finish();
         self.logger.encode(&self.entry, Some((id, at)))

@@ -220,5 +220,5 @@ ALTER FUNCTION auditx.each_column(anyelement, oid) OWNER TO auditx_owner;
 ALTER FUNCTION auditx.present_names(text[], int[], oid, oid) OWNER TO auditx_owner;
 ALTER FUNCTION auditx.context() OWNER TO auditx_owner;
 GRANT INSERT (id, change) ON auditx.outbox TO auditx_trigger;
--- Whoever may put the trigger on a table can write what he likes into the outbox.
+-- A user who may put the trigger on a table can write anything into the outbox.
 REVOKE ALL ON FUNCTION auditx.note_change() FROM PUBLIC;

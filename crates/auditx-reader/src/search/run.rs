@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use auditx_format::row::Field;
 use auditx_store::{AUDITX_DIR, IndexKey};
 
 use super::check::{self, Continuity};
@@ -18,7 +17,7 @@ use super::prune::{Bounds, Extent, State};
 use super::span::Span;
 use super::text::{Block, Buffer, decompress};
 use super::units::{Parts, Piece, Unit, Units, chunks};
-use super::{Cursor, Found, Order, Progress, Search, Source, Summary};
+use super::{Cursor, Found, Order, Progress, Search, Summary};
 use crate::error::Result;
 use crate::head::Head;
 use crate::identity::{self, FORMAT_WITHOUT_TREE};
@@ -186,10 +185,7 @@ impl Search {
 
     /// The query, restricted to the entries of the source.
     fn source_query(&self) -> Query {
-        match self.source {
-            Source::Audit => self.query.clone(),
-            Source::Security => self.query.clone().and(Query::is(Field::Level, ["SECURITY", "CRITICAL"])),
-        }
+        self.query.clone().and(self.source.query())
     }
 
     fn filter<'q>(&'q self, query: &'q Query, signed: Option<u64>, last_seq: Option<u64>) -> Filter<'q> {

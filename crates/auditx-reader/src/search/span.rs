@@ -3,7 +3,7 @@
 use auditx_format::clock::RFC3339_LEN;
 use auditx_format::line_head::LineHead;
 use auditx_format::moment::Moment;
-use auditx_format::row::{Field, Row};
+use auditx_format::row::Row;
 
 /// A half-open time range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Span {
 
     /// Whether an entry is within the range; `None` if its timestamp cannot be parsed.
     pub(super) fn contains_row(&self, row: &Row<'_>) -> Option<bool> {
-        Moment::parse(&row.text(Field::Timestamp)).map(|moment| self.contains(moment))
+        row.moment().map(|moment| self.contains(moment))
     }
 }
 

@@ -16,7 +16,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
 use auditx_format::moment::Moment;
-use auditx_format::row::{Field, Row};
+use auditx_format::row::Row;
 use auditx_format::{Error, Result};
 use auditx_tlog::{Hash, Leaf, leaf_of};
 
@@ -53,7 +53,7 @@ impl TimeRange {
 
     /// Returns the range of one entry; unbounded if its time cannot be read.
     fn of(row: &Row<'_>) -> Self {
-        let time = Moment::parse(&row.text(Field::Timestamp)).map(Moment::micros);
+        let time = row.moment().map(Moment::micros);
         time.map_or(Self::UNBOUNDED, |time| Self { min: time, max: time })
     }
 

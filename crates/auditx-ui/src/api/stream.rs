@@ -66,7 +66,7 @@ pub(super) async fn stream(
     };
     let (owned, asked) = (ui.clone(), ask.clone());
     let (events, begin) = blocking::run(&ui.catch_ups, move || {
-        let events = owned.follower.subscribe(owned.shown(), asked.clone())?;
+        let events = owned.follower.subscribe(owned.shown(), &asked)?;
         let begin = if after.is_empty() { owned.shown().end(&asked.trail, &asked.viewer)? } else { after };
         Ok::<_, Problem>((events, begin))
     })

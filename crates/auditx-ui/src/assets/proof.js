@@ -189,7 +189,7 @@ function conclusion(found, isOwnKey) {
   }
   const confirmed = 'The line matches the proof, the proof the checkpoint, the checkpoint ';
   if (!isOwnKey) return `${confirmed}this key.`;
-  return `${confirmed}the key that the trail names. Whoever can write the trail can name a key: check again `
+  return `${confirmed}the key that the trail names. Everyone who can write the trail can name a key: check again `
     + 'with the key that you were given.';
 }
 

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use auditx_reader::{Cursor, Row};
+use auditx_reader::{Cursor, Moment, Row};
 
-use crate::page::{Hit, Part, Status, micros, numbered};
+use crate::page::{Hit, Part, Status, numbered};
 
 /// Entries of a trail, up to a size of their text.
 pub(super) struct Collected {
@@ -26,7 +26,7 @@ impl Collected {
     pub(super) fn add(&mut self, row: &Row<'_>, cursor: Cursor, is_unsigned: bool) -> ControlFlow<()> {
         let line = row.line().to_owned();
         self.text += line.len();
-        let time = match (micros(row), self.hits.last()) {
+        let time = match (row.moment().map(Moment::micros), self.hits.last()) {
             (Some(time), _) => {
                 if !std::mem::replace(&mut self.has_time, true) {
                     self.hits.iter_mut().for_each(|hit| hit.time = time);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use auditx_postgres::{PostgresCopy, ProofOutcome, TrailHead, TrailSearch, TrailSummary};
-use auditx_reader::{Cursor, Field, Moment, Query, Row, Source as Level};
+use auditx_reader::{Cursor, Moment, Row};
 use auditx_ship::{ShippedLine, StoredCopy, StoredTrail, TrailId, restore};
 use auditx_tlog::leaf_of;
 use axum::http::StatusCode;
@@ -247,17 +247,7 @@ impl Trail {
         span: &Span<'_>,
         mut visit: impl FnMut(u64, &Row<'_>) -> ControlFlow<()>,
     ) -> Result<TrailSummary, Problem> {
-        let mut query = ask.query.clone();
-        if let Some(since) = ask.since {
-            query = query.and(Query::since(since));
-        }
-        if let Some(until) = ask.until {
-            query = query.and(Query::until(until));
-        }
-        if ask.level == Level::Security {
-            query = query.and(Query::is(Field::Level, ["SECURITY", "CRITICAL"]));
-        }
-        let search = TrailSearch::new(&self.head, query).order(span.order);
+        let search = TrailSearch::new(&self.head, ask.whole_query()).order(span.order);
         let mut search = search.limit(span.limit).time_limit(span.time_limit);
         match span.after {
             Some(Cursor::Seq(seq)) => search = search.after(*seq),
@@ -297,7 +287,7 @@ impl Trail {
         let stored = self.database.run(async |copy| copy.line(trail, seq).await)?;
         let time = |stored: &ShippedLine| {
             let row = Row::read_text(&stored.line).ok()?;
-            Some((Moment::parse(&row.text(Field::Timestamp))?, ask.viewer.scope().matches(&row)))
+            Some((row.moment()?, ask.viewer.scope().matches(&row)))
         };
         Ok(stored.as_ref().and_then(time))
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use auditx_core::store::sealed_segments;
 use auditx_reader::{
-    Answer, Cursor, Error, Field, Lines, Moment, Order, Row, Search, Summary, VerifyOptions, find_line,
-    find_trails, latest_checkpoint, prove, recorded_signer, verify,
+    Answer, Cursor, Error, Lines, Moment, Order, Row, Search, Summary, VerifyOptions, find_line, find_trails,
+    latest_checkpoint, prove, recorded_signer, verify,
 };
 use axum::http::StatusCode;
 
@@ -157,7 +157,7 @@ impl Trail {
         let Cursor::Seq(seq) = summary.next.as_ref().filter(|_| summary.is_out_of_time)? else { return None };
         let line = find_line(&self.0, *seq).ok().flatten()?;
         let row = line.row().ok()?;
-        Some((Moment::parse(&row.text(Field::Timestamp))?, ask.viewer.scope().matches(&row)))
+        Some((row.moment()?, ask.viewer.scope().matches(&row)))
     }
 }
 

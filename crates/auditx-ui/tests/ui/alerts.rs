@@ -69,7 +69,7 @@ fn matching_entries_are_posted_and_the_firing_is_recorded() {
         (&post["name"], &post["query"], &post["count"]),
         (&"Invoices".into(), &"Invoice".into(), &1.into())
     );
-    assert_eq!(descriptions(&post), ["Invoice 3 posted"], "older entries are none of a new alert");
+    assert_eq!(descriptions(&post), ["Invoice 3 posted"], "a new alert does not report older entries");
     let since = post["entries"][0]["timestamp"].as_str().unwrap().replace(':', "%3A");
     assert_eq!(
         post["link"].as_str().unwrap(),

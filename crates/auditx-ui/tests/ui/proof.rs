@@ -109,7 +109,7 @@ fn the_key_that_the_trail_names_is_shown_as_such() {
     shown.browser.find("#check-own").click();
     let (steps, outcome) = shown.outcome();
     assert!(steps.iter().all(|step| step.starts_with("Passed: ")), "{steps:?}");
-    assert!(outcome.contains("Whoever can write the trail can name a key"), "{outcome}");
+    assert!(outcome.contains("Everyone who can write the trail can name a key"), "{outcome}");
 }
 
 #[test]
