@@ -35,6 +35,9 @@ struct Processes {
     directory: TempDir,
 }
 
+/// The driver ends if the port that it chose for one version of IP is in use for the other.
+const ATTEMPTS: usize = 5;
+
 const ARGUMENTS: [&str; 11] = [
     "--headless=new",
     "--disable-gpu",
@@ -58,6 +61,28 @@ impl Browser {
     /// Starts a browser with an empty page.
     #[must_use]
     pub fn start() -> Self {
+        let mut printed = Vec::new();
+        for _ in 0..ATTEMPTS {
+            // Owns both before the session is opened, which can fail after the browser has started.
+            let processes = Processes::start();
+            if let Some(port) = processes.port(&mut printed) {
+                let session = Session::open(port, &options(processes.directory.path()));
+                return Self { session, processes };
+            }
+        }
+        panic!("chromedriver ended {ATTEMPTS} times before it had a port: {printed:#?}");
+    }
+
+    /// Returns the temporary directory that contains the profile.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.processes.directory.path()
+    }
+}
+
+impl Processes {
+    /// Starts the driver.
+    fn start() -> Self {
         let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("cannot create a folder: {error}"));
         let root = directory.path();
         let driver = Child::start(
@@ -75,16 +100,18 @@ impl Browser {
                 .stderr(Stdio::null())
                 .process_group(0),
         );
-        // Owns both before the session is opened, which can fail after the browser has started.
-        let processes = Processes { driver, directory };
-        let session = Session::open(processes.port(), &options(processes.directory.path()));
-        Self { session, processes }
+        Self { driver, directory }
     }
 
-    /// Returns the temporary directory that contains the profile.
-    #[must_use]
-    pub fn directory(&self) -> &Path {
-        self.processes.directory.path()
+    /// Returns the port that the driver chose; `None` if it ended first. Adds the lines before to `printed`.
+    fn port(&self, printed: &mut Vec<String>) -> Option<u16> {
+        while let Some(line) = self.driver.next_line() {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                return Some(port.trim_end_matches('.').parse().expect("chromedriver prints a port"));
+            }
+            printed.push(line);
+        }
+        None
     }
 }
 
@@ -107,18 +134,6 @@ impl Deref for Browser {
 
     fn deref(&self) -> &Session {
         &self.session
-    }
-}
-
-impl Processes {
-    /// Returns the port that the driver chose.
-    fn port(&self) -> u16 {
-        loop {
-            let line = self.driver.next_line().expect("chromedriver prints its port before it ends");
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                return port.trim_end_matches('.').parse().expect("chromedriver prints a port");
-            }
-        }
     }
 }
 

@@ -4,10 +4,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use serde_json::Value;
 
-use crate::deadline::TIMEOUT;
+use crate::deadline::{TIMEOUT, wait_for};
 
 /// A connection on which events arrive.
 #[derive(Debug)]
@@ -48,18 +50,40 @@ impl EventStream {
         (self.0.read_line(&mut line).ok()? > 0).then(|| line.trim_end().to_owned())
     }
 
+    /// Lets the kernel receive only [a few kilobytes](limit_buffers) before they are read.
+    #[must_use]
+    pub fn with_small_buffers(self) -> Self {
+        limit_buffers(self.0.get_ref());
+        self
+    }
+
+    /// Reads events until `found` returns a value. `what` names the awaited event in the panic message.
+    ///
+    /// # Panics
+    /// If there is no value within [`TIMEOUT`], although heartbeats arrive, or the connection ends.
+    pub fn until<T>(&mut self, what: &str, mut found: impl FnMut(Event) -> Option<T>) -> T {
+        wait_for(what, || found(self.next().unwrap_or_else(|| panic!("the connection ended before {what}"))))
+    }
+
     /// Returns the next `count` entries, and the id of the last of them.
+    ///
+    /// # Panics
+    /// As [`EventStream::until`].
     #[must_use]
     pub fn entries(&mut self, count: usize) -> (Vec<Value>, String) {
-        let (mut entries, mut id) = (Vec::new(), String::new());
-        while entries.len() < count {
-            let event = self.next().unwrap();
-            if event.kind == "entry" {
-                entries.push(serde_json::from_str(&event.data).unwrap());
-                id = event.id;
-            }
+        let mut entries = Vec::with_capacity(count);
+        while entries.len() + 1 < count {
+            entries.push(self.entry().0);
         }
+        let (last, id) = self.entry();
+        entries.push(last);
         (entries, id)
+    }
+
+    fn entry(&mut self) -> (Value, String) {
+        self.until("an entry", |event| {
+            (event.kind == "entry").then(|| (serde_json::from_str(&event.data).unwrap(), event.id))
+        })
     }
 }
 
@@ -80,4 +104,12 @@ impl Iterator for EventStream {
             }
         }
     }
+}
+
+/// Lets the kernel keep only a few kilobytes of what is sent and received on a socket, or on the connections
+/// that a listener accepts. Otherwise it keeps megabytes, and how many depends on the machine.
+pub fn limit_buffers(socket: impl AsFd) {
+    const BYTES: usize = 16 << 10;
+    set_socket_send_buffer_size(&socket, BYTES).unwrap();
+    set_socket_recv_buffer_size(&socket, BYTES).unwrap();
 }

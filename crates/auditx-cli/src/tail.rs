@@ -165,6 +165,8 @@ impl Source {
 enum Shown {
     Entry(Vec<u8>),
     Unreadable(Error),
+    /// So many lines were retired before they were read.
+    Missed(u64),
     /// Lines may be missing.
     Failure(Error),
 }
@@ -241,7 +243,12 @@ impl Tail<'_> {
     fn next_of(&self, source: &mut Source, mut add: impl FnMut(i64, Shown)) -> bool {
         for _ in 0..ROUND {
             let shown = match source.lines.next_line() {
-                Ok(Some(line)) => self.shown_of(source, &line),
+                Ok(Some(line)) => {
+                    if source.lines.missed() > 0 {
+                        add(source.time, Shown::Missed(source.lines.missed()));
+                    }
+                    self.shown_of(source, &line)
+                }
                 Ok(None) => return true,
                 Err(error) => Some(Shown::Failure(error)),
             };
@@ -278,6 +285,13 @@ impl Tail<'_> {
                 self.document.write(&text)?;
             }
             Shown::Unreadable(error) => self.report_unreadable(&error)?,
+            Shown::Missed(lines) => {
+                self.document.flush()?;
+                let were = if lines == 1 { "line was" } else { "lines were" };
+                print_message(&format!(
+                    "{lines} {were} retired, or cannot be read, before they could be shown"
+                ));
+            }
             Shown::Failure(error) => {
                 self.document.flush()?;
                 self.has_failed = true;

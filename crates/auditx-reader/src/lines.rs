@@ -47,8 +47,11 @@ pub struct Lines {
     passed: Option<u64>,
     /// The first seq of the last segment read as the active one, and the offset up to which it was read.
     resume: Option<(u64, u64)>,
-    /// The seq of the last line returned.
+    /// The seq of the last line returned that has one.
     last_seq: Option<u64>,
+    /// The lines returned since then.
+    unnumbered: u64,
+    missed: u64,
     has_ended: bool,
 }
 
@@ -124,8 +127,17 @@ impl Lines {
             open: first.map(|segment| Open { segment, state: State::Sealed }),
             resume: None,
             last_seq: None,
+            unnumbered: 0,
+            missed: 0,
             has_ended: false,
         }
+    }
+
+    /// The number of lines that should be between the last two lines returned, and are not: they were retired
+    /// before they were read, or are in a segment that cannot be read.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.missed
     }
 
     /// The bytes after the last newline, once there was no further line.
@@ -155,10 +167,7 @@ impl Lines {
             }
             let Some(open) = &mut self.open else { break };
             match open.segment.next_line() {
-                Ok(Some(line)) => {
-                    self.last_seq = line.seq().or(self.last_seq);
-                    return Ok(Some(line));
-                }
+                Ok(Some(line)) => return Ok(Some(self.counted(line))),
                 Ok(None) => {
                     if let State::Active(file_id) = open.state {
                         if file_id == FileId::named(&active_path(&self.directory)) {
@@ -170,8 +179,8 @@ impl Lines {
                     }
                     let rest = open.segment.take_unfinished_line();
                     self.close();
-                    if rest.is_some() {
-                        return Ok(rest);
+                    if let Some(line) = rest {
+                        return Ok(Some(self.counted(line)));
                     }
                 }
                 Err(error) => {
@@ -182,6 +191,19 @@ impl Lines {
             }
         }
         Ok(None)
+    }
+
+    /// Counts the lines that are missing before this one.
+    fn counted(&mut self, line: Line) -> Line {
+        self.missed = 0;
+        if let Some(seq) = line.seq() {
+            let unnumbered = std::mem::take(&mut self.unnumbered);
+            let last = self.last_seq.replace(seq);
+            self.missed = last.map_or(0, |last| seq.saturating_sub(last).saturating_sub(1 + unnumbered));
+        } else {
+            self.unnumbered += 1;
+        }
+        line
     }
 
     fn close(&mut self) {

@@ -126,7 +126,7 @@ struct Trails {
 #[derive(Default)]
 struct Read {
     lines: Vec<(Arc<str>, Line)>,
-    /// Whether lines may be missing: a trail could not be read, or can be read again.
+    /// Whether lines may be missing: they were retired, or a trail could not be read, or can be read again.
     has_gap: bool,
 }
 
@@ -218,12 +218,17 @@ impl Read {
             && let Some(line) = lines.next_line()?
         {
             text += line.bytes().len();
+            self.has_gap |= lines.missed() > 0;
             self.lines.push((trail.clone(), line));
         }
         Ok(())
     }
 
     fn send(&self, subscribers: &mut [Subscriber]) {
+        for subscriber in &mut *subscribers {
+            // A search finds the lines as well. Sent after them, it would begin after what is missing.
+            subscriber.has_missed |= self.has_gap;
+        }
         for (trail, line) in &self.lines {
             let (Some(seq), Ok(row)) = (line.seq(), line.row()) else { continue };
             let mut entry = None;
@@ -234,11 +239,40 @@ impl Read {
             }
         }
         for subscriber in subscribers {
-            subscriber.has_missed |= self.has_gap;
             if subscriber.has_missed {
                 // A subscriber must learn of it even if nothing more is recorded.
                 subscriber.send(Event::Missed);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use auditx_core::{AuditLogger, Config, Retention};
+
+    use super::*;
+
+    #[test]
+    fn lines_that_were_retired_before_they_were_read_are_announced_first() {
+        const TIMEOUT: Duration = Duration::from_secs(60);
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(Config::new(directory.path()).max_file_bytes(65_535)).unwrap();
+        let mut trails = Trails::open(&Source::directory(directory.path())).unwrap();
+        logger.log("Invoice posted").record().unwrap().wait_durable().unwrap();
+        let first = trails.read();
+        assert_eq!((first.lines.len(), first.has_gap), (1, false));
+        for _ in 0..500 {
+            logger.log("x".repeat(1_700)).record().unwrap();
+        }
+        logger.flush(TIMEOUT).unwrap();
+        assert!(!logger.retire(Retention::BackupCount(1)).unwrap().segments.is_empty());
+        let read = trails.read();
+        let (sender, mut events) = mpsc::channel(AHEAD);
+        let mut subscribers =
+            [Subscriber { trail: String::new(), query: Query::everything(), sender, has_missed: false }];
+        read.send(&mut subscribers);
+        assert!(matches!(events.try_recv(), Ok(Event::Missed)));
+        logger.close(TIMEOUT).unwrap();
     }
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use auditx_core::Retention;
 use auditx_store::ACTIVE;
 use auditx_tests::child::Child;
 use auditx_tests::deadline::{TIMEOUT, wait_for};
@@ -171,6 +172,34 @@ fn the_exit_status_is_one_if_nothing_is_found_and_two_on_error() {
     let wrong = auditx(&["tail", "-n", "many"], directory.path());
     assert_eq!(wrong.status, Some(2));
     assert!(wrong.err.starts_with("auditx: invalid value 'many' for '--lines <N>'"), "{}", wrong.err);
+}
+
+#[test]
+fn following_says_how_many_lines_were_retired_before_they_were_shown() {
+    let directory = directory();
+    let logger = logger(directory.path());
+    let messages = directory.path().join("messages");
+    let mut tail = command(&["tail", "-f"], directory.path());
+    let tail = Child::start(tail.stderr(fs::File::create(&messages).unwrap()));
+    record(&logger, 1);
+    while next(&tail)["user"] != "admin" {}
+    tail.signal(Signal::STOP);
+    record(&logger, 300);
+    logger.flush(TIMEOUT).unwrap();
+    let retired = logger.retire(Retention::BackupCount(1)).unwrap().segments;
+    assert!(!retired.is_empty());
+    tail.signal(Signal::CONT);
+    // The active segment, which the command has open, is read to its end.
+    let mut newest = 0;
+    let missing = wait_for("a line after the retired ones", || {
+        let seq = next(&tail)["seq"].as_u64().unwrap();
+        let missing = (newest > 0 && seq > newest + 1).then(|| seq - newest - 1);
+        newest = seq;
+        missing
+    });
+    let messages = fs::read_to_string(messages).unwrap();
+    assert!(messages.contains(&format!("{missing} lines were retired, or cannot be read")), "{messages}");
+    logger.close(TIMEOUT).unwrap();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use auditx_core::{AuditLogger, Config, RequestContext};
+use auditx_tests::events::limit_buffers;
 use auditx_ui::Dashboard;
 use axum::Router;
 use serde_json::{Value, json};
@@ -57,6 +58,12 @@ impl Trail {
     }
 }
 
+fn listener(address: SocketAddr) -> TcpListener {
+    let listener = TcpListener::bind(address).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
 /// A server on a free port, until it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -69,18 +76,23 @@ impl Server {
     }
 
     pub(crate) fn serving(router: Router) -> Self {
-        Self::bound((Ipv4Addr::LOCALHOST, 0).into(), router)
+        Self::listening(listener((Ipv4Addr::LOCALHOST, 0).into()), router)
+    }
+
+    /// A server for which the kernel keeps only a few kilobytes that a client has not read.
+    pub(crate) fn with_small_buffers(dashboard: Dashboard) -> Self {
+        let listener = listener((Ipv4Addr::LOCALHOST, 0).into());
+        limit_buffers(&listener);
+        Self::listening(listener, dashboard.router())
     }
 
     /// Serves where another server was.
     pub(crate) fn at(address: SocketAddr, dashboard: Dashboard) -> Self {
-        Self::bound(address, dashboard.router())
+        Self::listening(listener(address), dashboard.router())
     }
 
-    fn bound(address: SocketAddr, router: Router) -> Self {
+    fn listening(listener: TcpListener, router: Router) -> Self {
         let runtime = Runtime::new().unwrap();
-        let listener = TcpListener::bind(address).unwrap();
-        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let listener = runtime.block_on(async { tokio::net::TcpListener::from_std(listener).unwrap() });
         runtime.spawn(async move {
