@@ -7,10 +7,12 @@ mod capture;
 mod certificates;
 mod copies;
 mod cursors;
+mod kill_points;
 mod outbox;
 mod outbox_failures;
 mod questions;
 mod ranges;
+mod server_kills;
 
 use std::fs;
 use std::path::Path;
