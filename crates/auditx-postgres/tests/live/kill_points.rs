@@ -1,11 +1,11 @@
-//! Collectors and applications that are killed at each step, as processes: this program starts itself again.
+//! Collectors that are killed at each step, as processes: this program starts itself again.
 
 use std::env;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
 use auditx_capture::{Collector, Outbox, Waiting};
-use auditx_core::{AuditLogger, Config, EncodedEntry};
+use auditx_core::{AuditLogger, Config};
 use auditx_postgres::PostgresOutbox;
 use auditx_reader::Moment;
 use auditx_tests::child::Child;
@@ -22,14 +22,13 @@ use super::*;
 const STEP: &str = "AUDITX_TEST_STEP";
 const DIRECTORY: &str = "AUDITX_TEST_COLLECT_IN";
 const URL: &str = "AUDITX_TEST_COLLECT_FROM";
-/// What a child that is an application stores, and its number.
-const ENTRY: &str = "AUDITX_TEST_ENTRY";
-const NUMBER: &str = "AUDITX_TEST_NUMBER";
+/// The last number that was stored, or that is to be.
+pub(crate) const NUMBER: &str = "AUDITX_TEST_NUMBER";
 /// The kill points of the trail; see `kill_point` in `auditx-store`.
 const KILL_AT: &str = "AUDITX_TEST_KILL_AT";
 
 /// How often a process is killed at each step, unless the variable says otherwise.
-const KILLS: usize = 20;
+pub(crate) const KILLS: usize = 20;
 const KILLS_VARIABLE: &str = "AUDITX_TEST_KILLS";
 
 pub(crate) fn kills(default: usize) -> usize {
@@ -58,7 +57,7 @@ pub(crate) const REMOVES: &str = "SELECT pid::text FROM pg_stat_activity \
 pub(crate) const IS_IDLE: &str =
     "SELECT 'x' FROM pg_locks WHERE locktype = 'advisory' AND objid = 2 AND mode = 'ExclusiveLock'";
 
-fn child(step: &str, server: &Server, user: &str) -> Command {
+pub(crate) fn child(step: &str, server: &Server, user: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "kill_points::is_a_child", "--ignored", "--nocapture", "--test-threads=1"]);
     command.env(STEP, step).env(URL, server.url(user, server.port()));
@@ -72,11 +71,11 @@ fn is_a_child() {
     let url = env::var(URL).unwrap();
     match env::var_os(DIRECTORY) {
         Some(directory) => collect(step, Path::new(&directory), &url),
-        None => apply(&step, &url),
+        None => application_kills::apply(&step, &url),
     }
 }
 
-fn kill_this_process() {
+pub(crate) fn kill_this_process() {
     kill_process(getpid(), Signal::KILL).unwrap();
 }
 
@@ -84,8 +83,12 @@ fn kill_this_process() {
 fn collect(step: String, directory: &Path, url: &str) {
     let mut config = Config::new(directory);
     if step == "recorded" {
-        config = config.on_audit("kill", |_| {
-            kill_this_process();
+        // What an earlier process recorded comes again, and this one is not there yet.
+        let last = format!("\"Invoice {} posted\"", env::var(NUMBER).unwrap());
+        config = config.on_audit("kill", move |entry| {
+            if entry.line().contains(&last) {
+                kill_this_process();
+            }
             Ok(())
         });
     }
@@ -124,6 +127,10 @@ impl Outbox for Killed {
 
     fn remove(&mut self, keys: &[i64]) -> auditx_capture::Result<()> {
         self.at("durable");
+        while self.step == "recorded" {
+            // What follows the trail kills the process.
+            std::thread::park();
+        }
         self.outbox.remove(keys)?;
         self.at("removed");
         Ok(())
@@ -138,37 +145,21 @@ impl Outbox for Killed {
     }
 }
 
-/// Makes a change with its entry until it is killed.
-fn apply(step: &str, url: &str) {
-    let at = |here: &str| {
-        if step == here {
-            kill_this_process();
-        }
-    };
-    let app = App::connect(url);
-    app.sql(&format!("BEGIN; INSERT INTO invoice VALUES ({})", env::var(NUMBER).unwrap()));
-    at("changed");
-    app.store(&EncodedEntry::parse(env::var(ENTRY).unwrap()).unwrap());
-    at("stored");
-    app.sql("COMMIT");
-    at("committed");
-}
-
 /// A database, a trail that only children write, and what it must have in the end.
-struct Rounds {
-    server: Server,
-    app: App,
-    admin: App,
+pub(crate) struct Rounds {
+    pub(crate) server: Server,
+    pub(crate) app: App,
+    pub(crate) admin: App,
     /// Its own trail stays empty: it only encodes.
-    encoder: AuditLogger,
-    directory: TempDir,
+    pub(crate) encoder: AuditLogger,
+    pub(crate) directory: TempDir,
     _encoder_directory: TempDir,
-    number: u64,
-    expected: Vec<u64>,
+    pub(crate) number: u64,
+    pub(crate) expected: Vec<u64>,
 }
 
 impl Rounds {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let server = server_with_outbox();
         server.sql(BLOCKS);
         let (app, admin) = (App::open(&server, "app"), App::open(&server, "admin"));
@@ -182,7 +173,7 @@ impl Rounds {
     }
 
     /// Makes changes, of which one rolls back.
-    fn change(&mut self) {
+    pub(crate) fn change(&mut self) {
         for is_committed in [true, false, true] {
             self.number += 1;
             self.app.sql(&format!("BEGIN; INSERT INTO invoice VALUES ({})", self.number));
@@ -196,9 +187,9 @@ impl Rounds {
         }
     }
 
-    fn start(&self, step: &str, kill_at: Option<String>) -> Child {
+    pub(crate) fn start(&self, step: &str, kill_at: Option<String>) -> Child {
         let mut command = child(step, &self.server, "collector");
-        command.env(DIRECTORY, self.directory.path());
+        command.env(DIRECTORY, self.directory.path()).env(NUMBER, self.number.to_string());
         if let Some(kill_at) = kill_at {
             command.env(KILL_AT, kill_at);
         }
@@ -206,18 +197,18 @@ impl Rounds {
     }
 
     /// Waits until the session of a killed process has ended.
-    fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let is_gone =
             "SELECT 'x' WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'collector')";
         wait_for("the session of the killed process to end", || self.admin.value(is_gone));
     }
 
-    fn waiting(&self) -> String {
+    pub(crate) fn waiting(&self) -> String {
         self.admin.value("SELECT count(*)::text FROM auditx.outbox").unwrap()
     }
 
     /// Asserts that the trail has what committed, each once and in order, and the outbox nothing.
-    fn finish(self, step: &str) {
+    pub(crate) fn finish(self, step: &str) {
         let logger = AuditLogger::open(Config::new(self.directory.path())).unwrap();
         emptied(&Collector::spawn(&logger, outbox_of(&self.server)).unwrap(), &self.server);
         logger.close(TIMEOUT).unwrap();
@@ -320,80 +311,4 @@ fn a_collector_killed_while_it_waits_loses_nothing() {
         rounds.change();
     }
     rounds.finish("waiting");
-}
-
-/// Applications that are killed, and a collector that runs meanwhile.
-fn kill_applications(step: &str, kill: impl Fn(&Rounds, &mut Command, usize) -> bool) {
-    let mut rounds = Rounds::new();
-    let logger = AuditLogger::open(Config::new(rounds.directory.path())).unwrap();
-    let collector = Collector::spawn(&logger, outbox_of(&rounds.server)).unwrap();
-    for round in 0..kills(KILLS) {
-        rounds.number += 1;
-        let text = entry(&rounds.encoder, rounds.number).to_string();
-        let mut command = child(step, &rounds.server, "app");
-        command.env(ENTRY, text).env(NUMBER, rounds.number.to_string());
-        if kill(&rounds, &mut command, round) {
-            rounds.expected.push(rounds.number);
-        }
-        // What commits later must also follow in the trail.
-        rounds.change();
-    }
-    emptied(&collector, &rounds.server);
-    drop(collector);
-    logger.close(TIMEOUT).unwrap();
-    let committed = rounds.server.sql("SELECT string_agg(number::text, ',' ORDER BY number) FROM invoice");
-    let expected: Vec<String> = rounds.expected.iter().map(u64::to_string).collect();
-    assert_eq!(committed, expected.join(","), "{step}");
-    rounds.finish(step);
-}
-
-/// Starts a process and waits until it has killed itself.
-fn kills_itself(command: &mut Command) {
-    assert_eq!(Child::start(command).end().0.signal(), Some(9));
-}
-
-#[test]
-fn an_application_killed_before_it_stores_leaves_nothing() {
-    kill_applications("changed", |_, command, _| {
-        kills_itself(command);
-        false
-    });
-}
-
-#[test]
-fn an_application_killed_before_it_commits_leaves_nothing() {
-    kill_applications("stored", |_, command, _| {
-        kills_itself(command);
-        false
-    });
-}
-
-#[test]
-fn an_application_killed_after_it_committed_leaves_its_entry() {
-    kill_applications("committed", |_, command, _| {
-        kills_itself(command);
-        true
-    });
-}
-
-#[test]
-fn an_application_killed_while_the_server_commits_leaves_its_change_and_entry_or_neither() {
-    kill_applications("committing", |rounds, command, round| {
-        let blocker = App::open(&rounds.server, "admin");
-        blocker.sql("SELECT pg_advisory_lock(77)");
-        let child = Child::start(command);
-        let pid = wait_for("the application to commit", || rounds.admin.value(COMMITS));
-        child.signal(Signal::KILL);
-        assert_eq!(child.end().0.signal(), Some(9));
-        let is_committed = round % 2 == 0;
-        if is_committed {
-            blocker.sql("SELECT pg_advisory_unlock(77)");
-            let change = format!("SELECT 'x' FROM invoice WHERE number = {}", rounds.number);
-            wait_for("the commit", || rounds.admin.value(&change));
-        } else {
-            rounds.admin.sql(&format!("SELECT pg_terminate_backend({pid}, 10000)"));
-            blocker.sql("SELECT pg_advisory_unlock(77)");
-        }
-        is_committed
-    });
 }

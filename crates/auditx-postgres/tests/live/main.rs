@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod application_kills;
 mod capture;
 mod certificates;
 mod copies;
