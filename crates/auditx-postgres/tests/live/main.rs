@@ -8,6 +8,7 @@ mod capture;
 mod certificates;
 mod copies;
 mod cursors;
+mod ddl;
 mod kill_points;
 mod outbox;
 mod outbox_failures;
