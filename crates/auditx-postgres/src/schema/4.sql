@@ -39,7 +39,8 @@ SELECT 'table', c.oid, n.nspname || '.' || c.relname, jsonb_build_object(
     'column_rights', coalesce((SELECT jsonb_object_agg(a.attname, a.attacl::text[]) FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL), '{}'))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid IN (SELECT tgrelid FROM pg_trigger WHERE tgfoid = 'auditx.note_change()'::regprocedure)
+WHERE c.oid IN (SELECT t.tgrelid FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE t.tgname IN ('auditx_change', 'auditx_truncate') AND p.pronamespace = 'auditx'::regnamespace)
 UNION ALL
 SELECT 'event trigger', oid, evtname::text, jsonb_build_object('enabled', evtenabled <> 'D')
 FROM pg_event_trigger WHERE evtname IN ('auditx_ddl', 'auditx_drop');

@@ -50,20 +50,21 @@ impl Target {
 
     /// Kills the server and waits until it answers again.
     fn kill(&self, kill: Kill) {
+        let witness = self.app("admin");
+        // A collector that connects waits for the server below.
+        let session = matches!(kill, Kill::Session)
+            .then(|| wait_for("the collector to connect", || witness.value(COLLECTOR)));
         let mut server = self.server.lock().unwrap();
-        match kill {
-            Kill::All => server.kill_all(),
-            Kill::First => server.kill(),
-            Kill::Session => {
-                let witness = App::open(&server, "admin");
-                let pid = wait_for("the collector to connect", || witness.value(COLLECTOR));
-                kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
-                wait_until("the end of all sessions", || witness.try_sql("SELECT 1").is_err());
+        if let Some(pid) = session {
+            kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+            wait_until("the end of all sessions", || witness.try_sql("SELECT 1").is_err());
+            server.wait();
+        } else {
+            match kill {
+                Kill::All => server.kill_all(),
+                _ => server.kill(),
             }
-        }
-        match kill {
-            Kill::Session => server.wait(),
-            _ => server.start_again(),
+            server.start_again();
         }
         // ORDERING: the mutex of the server is what makes others wait for it.
         self.kills.fetch_add(1, Ordering::Relaxed);
@@ -209,12 +210,16 @@ impl Rounds {
         });
     }
 
-    /// Asserts that the trail has what committed, each once and in order, and the outbox nothing.
-    fn finish(self) {
-        // A collector that connects again waits for the server, so this must not keep it.
+    /// Waits until the collector finds nothing.
+    fn wait_until_empty(&self) {
         let before = self.collector.progress().emptied;
         let is_done = self.collector.wait_until(TIMEOUT, |progress| progress.emptied > before + 1);
         assert!(is_done, "{:?}", self.collector.progress());
+    }
+
+    /// Asserts that the trail has what committed, each once and in order, and the outbox nothing.
+    fn finish(self) {
+        self.wait_until_empty();
         let server = self.target.server.lock().unwrap();
         assert_eq!(server.sql("SELECT count(*) FROM auditx.outbox"), "0");
         let committed = server.sql("SELECT string_agg(number::text, ',' ORDER BY number) FROM invoice");
@@ -231,6 +236,10 @@ fn kill_servers(kill: impl Fn(&mut Rounds, Kill)) {
     let mut rounds = Rounds::new();
     for what in [Kill::All, Kill::First, Kill::Session].into_iter().cycle().take(kills) {
         kill(&mut rounds, what);
+        // Each failure in a row makes the pause of the collector longer.
+        if rounds.target.kills.load(Ordering::Relaxed).is_multiple_of(2) {
+            rounds.wait_until_empty();
+        }
     }
     assert_eq!(rounds.target.kills.load(Ordering::Relaxed), kills);
     rounds.finish();
