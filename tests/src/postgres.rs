@@ -7,9 +7,11 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
 use crate::deadline::wait_for;
 use crate::tool::free_ports;
-use tempfile::TempDir;
 
 const PASSWORD: &str = "secret";
 
@@ -72,6 +74,21 @@ fn spawn(directory: &TempDir, port: u16, settings: &[&str]) -> Child {
         .unwrap()
 }
 
+/// Returns the processes whose parent is this one.
+fn children(parent: Pid) -> Vec<Pid> {
+    let is_child = |stat: &str| {
+        // The name of the program, in parentheses, may have any characters.
+        let (_, rest) = stat.rsplit_once(')')?;
+        (rest.split_whitespace().nth(1)?.parse() == Ok(parent.as_raw_nonzero().get())).then_some(())
+    };
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let entry = entry.ok()?;
+        let pid = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
+        is_child(&fs::read_to_string(entry.path().join("stat")).ok()?).map(|()| pid)
+    });
+    processes.collect()
+}
+
 impl Server {
     /// Starts an empty server with the superuser `admin`. It does not sync, because tests kill processes, not
     /// machines.
@@ -105,7 +122,7 @@ impl Server {
 
     /// Waits until the server answers. Starts it again if it has ended, which happens if its port was taken
     /// or its old shared memory still exists.
-    fn wait(&mut self) {
+    pub fn wait(&mut self) {
         wait_for("an answer from PostgreSQL", || {
             if self.process.try_wait().unwrap().is_some() {
                 self.process = spawn(&self.directory, self.port, self.settings);
@@ -118,6 +135,19 @@ impl Server {
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Kills the server and all its processes with SIGKILL, so that none of them can finish anything.
+    pub fn kill_all(&mut self) {
+        // A server that is stopped starts no more processes.
+        let server = Pid::from_child(&self.process);
+        kill_process(server, Signal::STOP).unwrap();
+        let processes = children(server);
+        self.kill();
+        for process in processes {
+            // It may have noticed that the server is gone.
+            kill_process(process, Signal::KILL).ok();
+        }
     }
 
     /// Starts the server again on the same port, with its data.

@@ -41,7 +41,7 @@ pub struct Change {
     pub old: Map<String, Value>,
     /// The columns that differ, after it.
     pub new: Map<String, Value>,
-    /// The user of the database.
+    /// The user of the database; empty if it is not known.
     pub database_user: String,
     /// The context that the application carried into the transaction ([`RequestContext::to_carrier`]).
     pub context: BTreeMap<String, String>,
@@ -101,11 +101,13 @@ impl Change {
         // Somebody who changed the database directly has no context, and is its user.
         let has_user = context.read(|fields| !fields.user.is_empty());
         let _scope = context.enter();
-        let mut entry = logger
-            .log_change(description, module, action, self.table.as_str(), self.key.as_str())
-            .metadata("database_user", self.database_user.as_str());
-        if !has_user {
-            entry = entry.user(self.database_user.as_str());
+        let mut entry =
+            logger.log_change(description, module, action, self.table.as_str(), self.key.as_str());
+        if !self.database_user.is_empty() {
+            entry = entry.metadata("database_user", self.database_user.as_str());
+            if !has_user {
+                entry = entry.user(self.database_user.as_str());
+            }
         }
         if !old.is_empty() {
             entry = entry.old_values(Value::Object(old.clone()));

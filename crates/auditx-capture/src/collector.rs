@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use auditx_core::{AuditLogger, EncodedEntry, Receipt};
 use serde_json::json;
@@ -160,8 +160,12 @@ impl<O: Outbox> Work<O> {
         let text = error.to_string();
         if self.shared.locked().progress.error != text {
             self.logger.warning("changes that committed are not recorded yet", json!({ "error": text }));
-            self.shared.update(|progress| progress.error = text);
         }
+        self.shared.update(|progress| {
+            progress.error = text;
+            progress.failures += 1;
+            progress.failed_at = Some(SystemTime::now());
+        });
     }
 
     /// Moves some rows. Returns `true` if there were none.

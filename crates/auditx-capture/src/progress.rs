@@ -16,4 +16,8 @@ pub struct Progress {
     pub oldest: Option<SystemTime>,
     /// Why the last attempt failed; empty if it did not.
     pub error: String,
+    /// How many attempts failed since the collector started.
+    pub failures: u64,
+    /// When an attempt last failed; `None` if none has.
+    pub failed_at: Option<SystemTime>,
 }

@@ -2,6 +2,7 @@
 
 mod disable;
 mod enable;
+mod metrics;
 mod run;
 mod status;
 

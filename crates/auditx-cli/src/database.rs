@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::runtime::wait_for;
 use crate::terminal::sanitized;
 
-pub(crate) use auditx_postgres::capture::{Captured, Status, Table};
+pub(crate) use auditx_postgres::capture::{Captured, Ddl, Status, Table};
 
 /// The URL of a database.
 #[derive(Debug, Clone)]
@@ -37,6 +37,14 @@ impl Database {
 
     pub(crate) fn disable(&self, table: &str) -> Result<bool, Failure> {
         wait_for(capture::disable(&self.0, table))?.map_err(|error| failure(&error))
+    }
+
+    pub(crate) fn enable_ddl(&self) -> Result<Ddl, Failure> {
+        wait_for(capture::enable_ddl(&self.0))?.map_err(|error| failure(&error))
+    }
+
+    pub(crate) fn disable_ddl(&self) -> Result<bool, Failure> {
+        wait_for(capture::disable_ddl(&self.0))?.map_err(|error| failure(&error))
     }
 
     pub(crate) fn status(&self) -> Result<Status, Failure> {

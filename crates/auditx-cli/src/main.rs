@@ -12,6 +12,7 @@ mod progress;
 mod evidence;
 mod signals;
 mod save;
+mod metrics_file;
 mod trail;
 mod family;
 mod merge;

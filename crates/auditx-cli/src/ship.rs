@@ -18,10 +18,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::destination::Engine;
 use crate::failure::{Failure, Status};
+use crate::metrics_file::MetricsFile;
 use crate::selection::span;
 use crate::trail::Trail;
 use fleet::Fleet;
-use metrics::MetricsFile;
 
 /// Copy the signed lines of a trail to other systems, each line once
 ///

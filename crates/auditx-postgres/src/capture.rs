@@ -13,8 +13,11 @@ use tokio_postgres::{Row, Transaction};
 
 use crate::address::Address;
 use crate::connection::Connection;
+use crate::ddl::ddl;
 use crate::error::{Error, Result};
 use crate::schema;
+
+pub use crate::ddl::{Ddl, disable_ddl, enable_ddl};
 
 /// Sets the context of the rest of the transaction. `$1` is the JSON object of
 /// [`RequestContext::to_carrier`](auditx_format::context::RequestContext::to_carrier). Text that is not a
@@ -73,6 +76,8 @@ pub struct Status {
     pub waiting: u64,
     /// The age of the oldest of them.
     pub oldest: Option<Duration>,
+    /// What is captured of commands, roles and rights.
+    pub ddl: Ddl,
 }
 
 /// A table that is captured.
@@ -172,8 +177,9 @@ pub async fn disable(url: &str, table: &str) -> Result<bool> {
 pub async fn status(url: &str) -> Result<Status> {
     let mut connection = Connection::open(&Address::parse(url)?).await?;
     if !is_installed(&connection).await? {
-        return Ok(Status { tables: Vec::new(), waiting: 0, oldest: None });
+        return Ok(Status { tables: Vec::new(), waiting: 0, oldest: None, ddl: Ddl::Off });
     }
+    let ddl = ddl(&connection).await?;
     let transaction = connection.client.transaction().await?;
     let tables = captured(&transaction, None).await?;
     let sql = "SELECT count(*), extract(epoch FROM clock_timestamp() - min(at))::float8 FROM auditx.outbox";
@@ -184,6 +190,7 @@ pub async fn status(url: &str) -> Result<Status> {
         waiting: u64::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0),
         // Negative if the clock was set back.
         oldest: seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+        ddl,
     })
 }
 

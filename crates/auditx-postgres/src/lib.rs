@@ -42,6 +42,7 @@ pub mod outbox;
 mod change;
 mod session;
 mod postgres_outbox;
+mod ddl;
 pub mod capture;
 
 pub use copy::{PostgresCopy, TrailHead};

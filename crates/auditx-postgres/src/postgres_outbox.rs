@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auditx_capture::{Error as CaptureError, Outbox, Result, Waiting};
 use auditx_reader::Moment;
@@ -55,7 +55,12 @@ pub struct PostgresOutbox {
     runtime: Option<Runtime>,
     /// `None` after a failure, until [`Outbox::waiting`] connects again.
     session: Option<Session>,
+    /// When roles and rights are compared next.
+    compare_at: Instant,
 }
+
+/// How often roles and rights are compared with their last state.
+const COMPARE_INTERVAL: Duration = Duration::from_secs(60);
 
 impl fmt::Debug for PostgresOutbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,7 +78,7 @@ impl PostgresOutbox {
     pub fn open(url: &str) -> Result<Self> {
         let address = Address::parse(url).map_err(CaptureError::database)?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(CaptureError::database)?;
-        let mut outbox = Self { address, runtime: Some(runtime), session: None };
+        let mut outbox = Self { address, runtime: Some(runtime), session: None, compare_at: Instant::now() };
         if Handle::try_current().is_err() {
             outbox.connect()?;
             return Ok(outbox);
@@ -132,6 +137,10 @@ impl Outbox for PostgresOutbox {
     }
 
     fn take(&mut self, limit: usize) -> Result<Vec<Waiting>> {
+        if Instant::now() >= self.compare_at {
+            self.run(async |session: &Session| session.compare().await)?;
+            self.compare_at = Instant::now() + COMPARE_INTERVAL;
+        }
         self.run(async |session: &Session| session.take(limit).await)
     }
 

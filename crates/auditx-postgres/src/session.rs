@@ -57,6 +57,9 @@ const SLEEP: &str = "SELECT pg_try_advisory_lock($1, 2)";
 const WAKE: &str = "SELECT pg_advisory_unlock($1, 2)";
 const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT FROM auditx.outbox)";
 
+const CAN_COMPARE: &str = "SELECT to_regprocedure('auditx.compare()') IS NOT NULL";
+const COMPARE: &str = "SELECT auditx.compare()";
+
 /// How long a request may take.
 const REQUEST: Duration = Duration::from_secs(60);
 
@@ -71,6 +74,8 @@ pub(crate) struct Session {
     sleep: Statement,
     wake: Statement,
     is_empty: Statement,
+    /// `false` if the schema is older than the capture of roles.
+    can_compare: bool,
 }
 
 /// Limits the time of a request. A connection that did not answer must not be used again.
@@ -105,7 +110,17 @@ impl Session {
         let [take, remove] = [within(client.prepare(TAKE)).await?, within(client.prepare(REMOVE)).await?];
         let [sleep, wake] = [within(client.prepare(SLEEP)).await?, within(client.prepare(WAKE)).await?];
         let is_empty = within(client.prepare(IS_EMPTY)).await?;
-        Ok(Self { connection, take, remove, sleep, wake, is_empty })
+        let row = within(client.query_one(CAN_COMPARE, &[])).await?;
+        let can_compare = row.try_get(0).map_err(database)?;
+        Ok(Self { connection, take, remove, sleep, wake, is_empty, can_compare })
+    }
+
+    /// Stores changes of roles and rights since the last call in the outbox, if they are captured.
+    pub(crate) async fn compare(&self) -> Result<()> {
+        if self.can_compare {
+            within(self.connection.client.batch_execute(COMPARE)).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn waiting(&self) -> Result<Option<(Vec<uuid::Uuid>, Moment)>> {

@@ -279,7 +279,8 @@ fn a_change_waits_if_the_logger_is_closed() {
     logger.close(TIMEOUT).unwrap();
     let change = Change::new(Moment::now(), "crm", "customer", Operation::Update);
     memory.store(Uuid::from_u128(1), Content::Change(Box::new(change)));
-    assert!(collector.wait_until(TIMEOUT, |progress| !progress.error.is_empty()));
+    assert!(collector.wait_until(TIMEOUT, |progress| !progress.error.is_empty() && progress.failures > 1));
+    assert!(collector.progress().failed_at.is_some());
     assert_eq!(memory.tables().refused, []);
     assert_eq!(memory.tables().rows.len(), 1);
     assert!(collector.progress().oldest.is_some());

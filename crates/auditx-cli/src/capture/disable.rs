@@ -6,7 +6,7 @@ use crate::database::Database;
 use crate::failure::{Failure, Status};
 use crate::terminal::{self, sanitized};
 
-/// No longer note the changes of a table
+/// No longer note the changes of a table, or commands and roles
 ///
 /// What was noted before still waits for `auditx capture run`.
 #[derive(Debug, clap::Args)]
@@ -16,23 +16,33 @@ pub(super) struct Arguments {
     #[arg(long = "to", value_name = "URL")]
     to: Database,
     /// The table, or schema.table, without quotes
+    #[arg(long, required_unless_present = "ddl")]
+    table: Option<String>,
+    /// No longer note commands (DDL) and changes of roles and rights
     #[arg(long)]
-    table: String,
+    ddl: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   auditx capture disable --to postgres://admin@db/erp --table customer
+  auditx capture disable --to postgres://admin@db/erp --ddl
 
-Exit status: 0 done, 1 the table was not captured, 2 an error";
+Exit status: 0 done, 1 it was not captured, 2 an error";
 
 pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let (name, mut out) = (sanitized(&arguments.table), terminal::output());
-    let was_captured = arguments.to.disable(&arguments.table)?;
-    if was_captured {
-        writeln!(out, "Changes of {name} are no longer noted.")?;
-    } else {
-        writeln!(out, "Changes of {name} were not noted.")?;
+    let (mut out, mut was_captured) = (terminal::output(), true);
+    let mut say = |what: &str, is_done: bool| {
+        was_captured &= is_done;
+        let state = if is_done { "no longer" } else { "not" };
+        let verb = if is_done { "are" } else { "were" };
+        writeln!(out, "{what} {verb} {state} noted.")
+    };
+    if let Some(table) = &arguments.table {
+        say(&format!("Changes of {}", sanitized(table)), arguments.to.disable(table)?)?;
+    }
+    if arguments.ddl {
+        say("Commands, roles and rights", arguments.to.disable_ddl()?)?;
     }
     out.flush()?;
     Ok(if was_captured { Status::Success } else { Status::Negative })

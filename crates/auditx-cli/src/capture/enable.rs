@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::database::{Database, Table};
+use crate::database::{Database, Ddl, Table};
 use crate::failure::{Failure, Status};
 use crate::terminal::{self, sanitized};
 
@@ -13,6 +13,11 @@ use crate::terminal::{self, sanitized};
 /// seconds. The user must be a superuser, or own the table and be allowed to execute
 /// auditx.note_change(). A masked or excluded column stays so if it is renamed. Run
 /// it again after partitions were added, so that their truncation is noted as well.
+///
+/// With --ddl: note the commands on captured tables, their triggers, their rights and
+/// the schema auditx, with the text that the client sent, and let `capture run` note
+/// changes of roles. The user must be a superuser; a member of auditx_owner enables
+/// the second only.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {
@@ -20,11 +25,11 @@ pub(super) struct Arguments {
     #[arg(long = "to", value_name = "URL")]
     to: Database,
     /// The table, or schema.table, without quotes
-    #[arg(long)]
-    table: String,
+    #[arg(long, required_unless_present = "ddl", requires = "module")]
+    table: Option<String>,
     /// The module of its entries
-    #[arg(long)]
-    module: String,
+    #[arg(long, requires = "table")]
+    module: Option<String>,
     /// The columns that identify a row, separated by commas [default: the primary key]
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     key: Vec<String>,
@@ -34,6 +39,9 @@ pub(super) struct Arguments {
     /// A column of which is noted that it changed, but no value; repeatable
     #[arg(long, value_name = "COLUMN")]
     mask: Vec<String>,
+    /// Note commands (DDL) and changes of roles and rights
+    #[arg(long)]
+    ddl: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -41,23 +49,34 @@ Examples:
   auditx capture enable --to postgres://admin@db/erp --table customer --module crm
   auditx capture enable --to postgres://admin@db/erp --table hr.employee --module hr \\
     --key company,no --exclude last_seen --mask salary
+  auditx capture enable --to postgres://admin@db/erp --ddl
 
 Exit status: 0 done, 2 an error";
 
 pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let table = Table::new(arguments.table.as_str(), arguments.module.as_str())
-        .key(arguments.key.clone())
-        .exclude(arguments.exclude.clone())
-        .mask(arguments.mask.clone());
-    let captured = arguments.to.enable(&table)?;
     let mut out = terminal::output();
-    writeln!(
-        out,
-        "Changes of {} are noted as {}/{{{}}}.",
-        sanitized(&captured.table),
-        sanitized(&captured.entity_type),
-        sanitized(&captured.key.join(","))
-    )?;
+    if let (Some(table), Some(module)) = (&arguments.table, &arguments.module) {
+        let table = Table::new(table, module)
+            .key(arguments.key.clone())
+            .exclude(arguments.exclude.clone())
+            .mask(arguments.mask.clone());
+        let captured = arguments.to.enable(&table)?;
+        writeln!(
+            out,
+            "Changes of {} are noted as {}/{{{}}}.",
+            sanitized(&captured.table),
+            sanitized(&captured.entity_type),
+            sanitized(&captured.key.join(","))
+        )?;
+    }
+    if arguments.ddl {
+        if arguments.to.enable_ddl()? == Ddl::Roles {
+            writeln!(out, "Commands are not noted: only a superuser can enable that.")?;
+        } else {
+            writeln!(out, "Commands on captured tables are noted.")?;
+        }
+        writeln!(out, "Changes of roles and rights are noted while `auditx capture run` runs.")?;
+    }
     out.flush()?;
     Ok(Status::Success)
 }

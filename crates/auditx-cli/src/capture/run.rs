@@ -1,14 +1,18 @@
 //! `auditx capture run`: moves what committed from the outbox of a database into a trail.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use auditx_capture::Collector;
 use auditx_core::AuditLogger;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::metrics;
 use crate::database::Database;
 use crate::failure::{Failure, Status};
+use crate::metrics_file::MetricsFile;
 use crate::number::counted;
 use crate::terminal::{print_message, sanitized};
 use crate::trail::{TIMEOUT, Trail};
@@ -27,6 +31,10 @@ pub(super) struct Arguments {
     /// Exit when no change waits
     #[arg(long)]
     once: bool,
+    /// Write Prometheus metrics to FILE every five seconds, for the textfile collector of node_exporter: the
+    /// name must end in .prom
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
     /// Create the trail if it does not exist
     #[arg(long)]
     create: bool,
@@ -68,6 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 fn collect(arguments: &Arguments, logger: &AuditLogger, stop: &AtomicBool) -> Result<Status, Failure> {
     let collector = arguments.from.collect(logger)?;
     let mut reported = String::new();
+    let mut metrics = arguments.metrics.clone().map(MetricsFile::new);
     while !stop.load(Ordering::Relaxed) {
         if collector.wait_until(POLL_INTERVAL, |progress| arguments.once && progress.emptied > 0) {
             break;
@@ -78,6 +87,12 @@ fn collect(arguments: &Arguments, logger: &AuditLogger, stop: &AtomicBool) -> Re
             print_message(&sanitized(text));
             reported = error;
         }
+        if let Some(metrics) = metrics.as_mut().filter(|metrics| metrics.is_due()) {
+            write_metrics(metrics, &collector);
+        }
+    }
+    if let Some(metrics) = &mut metrics {
+        write_metrics(metrics, &collector);
     }
     let progress = collector.progress();
     drop(collector);
@@ -87,4 +102,11 @@ fn collect(arguments: &Arguments, logger: &AuditLogger, stop: &AtomicBool) -> Re
     }
     print_message(&format!("{} refused: see app.log", counted(progress.refused, "row")));
     Ok(Status::Negative)
+}
+
+/// Writes the metrics file. A failure is reported and does not stop collecting.
+fn write_metrics(file: &mut MetricsFile, collector: &Collector) {
+    if let Err(failure) = file.write(&metrics::text_of(&collector.progress())) {
+        print_message(&failure.to_string());
+    }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::database::{Captured, Database};
+use crate::database::{Captured, Database, Ddl};
 use crate::failure::{Failure, Status};
 use crate::number::counted;
 use crate::selection::span;
@@ -41,6 +41,8 @@ struct Found {
     /// The age of the oldest of them.
     lag_seconds: Option<u64>,
     tables: Vec<Table>,
+    /// What is noted of commands, roles and rights: "off", "roles", "disabled" or "on".
+    ddl: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,10 +75,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let status = arguments.to.status()?;
     let is_late = status.oldest.is_some_and(|oldest| oldest > max_lag);
     let found = Found {
-        healthy: !is_late && status.tables.iter().all(|table| table.is_active),
+        healthy: !is_late && status.ddl != Ddl::Disabled && status.tables.iter().all(|table| table.is_active),
         waiting: status.waiting,
         lag_seconds: status.oldest.map(|oldest| oldest.as_secs()),
         tables: status.tables.into_iter().map(Table::from).collect(),
+        ddl: match status.ddl {
+            Ddl::On => "on",
+            Ddl::Roles => "roles",
+            Ddl::Disabled => "disabled",
+            _ => "off",
+        },
     };
     let mut out = terminal::output();
     if arguments.json {
@@ -103,6 +111,16 @@ impl Found {
                 }
             }
             writeln!(out, "{}", if table.active { "." } else { "; its trigger is disabled." })?;
+        }
+        match self.ddl {
+            "on" => writeln!(out, "Commands, roles and rights are noted.")?,
+            "roles" => writeln!(out, "Roles and rights are noted, commands are not.")?,
+            "disabled" => writeln!(
+                out,
+                "Commands are not noted: an event trigger was disabled or dropped. Run `auditx capture \
+                 enable --ddl` again."
+            )?,
+            _ => {}
         }
         match self.lag_seconds {
             None => writeln!(out, "No change waits.")?,

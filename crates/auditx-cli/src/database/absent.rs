@@ -20,6 +20,17 @@ pub(crate) struct Status {
     pub(crate) tables: Vec<Captured>,
     pub(crate) waiting: u64,
     pub(crate) oldest: Option<Duration>,
+    pub(crate) ddl: Ddl,
+}
+
+/// What is captured of commands, roles and rights.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[expect(dead_code, reason = "no status is ever created")]
+pub(crate) enum Ddl {
+    Off,
+    Roles,
+    Disabled,
+    On,
 }
 
 /// A table that is captured.
@@ -70,6 +81,14 @@ impl Database {
     }
 
     pub(crate) fn disable(&self, _: &str) -> Result<bool, Failure> {
+        match self.0 {}
+    }
+
+    pub(crate) fn enable_ddl(&self) -> Result<Ddl, Failure> {
+        match self.0 {}
+    }
+
+    pub(crate) fn disable_ddl(&self) -> Result<bool, Failure> {
         match self.0 {}
     }
 

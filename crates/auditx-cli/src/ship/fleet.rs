@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use auditx_ship::{Settings, Shipper, State, StoredCopy, StoredTrail, TrailId};
 
 use super::Arguments;
-use super::metrics::MetricsFile;
+use super::metrics;
 use super::watch::Watch;
 use crate::destination::Engine;
 use crate::failure::{Failure, Status};
+use crate::metrics_file::MetricsFile;
 use crate::runtime::wait_for;
 use crate::terminal;
 
@@ -105,7 +106,7 @@ impl Fleet {
     pub(super) fn write_metrics(&self, file: &mut MetricsFile) {
         let progress: Vec<_> =
             self.shippers.iter().map(|(watch, shipper)| (watch.name(), shipper.progress())).collect();
-        if let Err(error) = file.write(&progress) {
+        if let Err(error) = file.write(&metrics::text_of(&progress)) {
             terminal::print_message(&format!("{error} (will retry)"));
         }
     }

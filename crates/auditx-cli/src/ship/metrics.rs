@@ -1,21 +1,11 @@
-//! `--metrics`: a file in the text format of Prometheus, for the textfile collector of node_exporter.
+//! The metrics of the shippers.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use auditx_ship::{Progress, State};
 
-use crate::failure::Failure;
-use crate::save;
-
-/// How often the file is written.
-const INTERVAL: Duration = Duration::from_secs(5);
-
-pub(super) struct MetricsFile {
-    path: PathBuf,
-    written_at: Option<Instant>,
-}
+use crate::metrics_file::{describe, float};
 
 /// Name, type, help, and a function that returns the value of a shipper, if it has one.
 type Metric = (&'static str, &'static str, &'static str, fn(&Progress) -> Option<f64>);
@@ -53,33 +43,19 @@ const METRICS: &[Metric] = &[
     }),
 ];
 
-impl MetricsFile {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, written_at: None }
-    }
-
-    pub(super) fn is_due(&self) -> bool {
-        self.written_at.is_none_or(|at| at.elapsed() >= INTERVAL)
-    }
-
-    /// Replaces the file with the current metrics.
-    pub(super) fn write(&mut self, shippers: &[(&str, Progress)]) -> Result<(), Failure> {
-        self.written_at = Some(Instant::now());
-        save::publish(&self.path, text_of(shippers).as_bytes())
-    }
-}
-
-fn text_of(shippers: &[(&str, Progress)]) -> String {
+/// Returns the text of the metrics file.
+pub(super) fn text_of(shippers: &[(&str, Progress)]) -> String {
     let mut text = String::new();
     for (name, kind, help, value) in METRICS {
-        describe(&mut text, name, kind, help);
+        describe(&mut text, &format!("auditx_ship_{name}"), kind, help);
         for (destination, progress) in shippers {
             if let Some(value) = value(progress) {
                 writeln!(text, "auditx_ship_{name}{{destination=\"{destination}\"}} {value}").ok();
             }
         }
     }
-    describe(&mut text, "retries_total", "counter", "Retried attempts, by the kind of failure");
+    let help = "Retried attempts, by the kind of failure";
+    describe(&mut text, "auditx_ship_retries_total", "counter", help);
     for (destination, Progress { retries, .. }) in shippers {
         for (kind, count) in [
             ("unreachable", retries.unreachable),
@@ -92,13 +68,4 @@ fn text_of(shippers: &[(&str, Progress)]) -> String {
         }
     }
     text
-}
-
-fn describe(text: &mut String, name: &str, kind: &str, help: &str) {
-    write!(text, "# HELP auditx_ship_{name} {help}\n# TYPE auditx_ship_{name} {kind}\n").ok();
-}
-
-#[expect(clippy::cast_precision_loss, reason = "the format has no other numbers")]
-fn float(whole: u64) -> f64 {
-    whole as f64
 }

@@ -66,3 +66,67 @@ fn capture_is_shown_and_disabled() {
     let refused = run(&["enable", "--table", "absent", "--module", "crm"]);
     assert_eq!((refused.status, refused.err.contains("no table absent")), (Some(2), true), "{}", refused.err);
 }
+
+#[test]
+fn a_collector_writes_its_metrics() {
+    let ((server, url), trail) = (captured(), directory());
+    server.sql("INSERT INTO customer VALUES (1, 'Aye', '1234', 5), (2, 'Mya', '1', 5)");
+    server.sql("INSERT INTO auditx.outbox (id, change) VALUES (gen_random_uuid(), '{}')");
+    let file = trail.path().join("capture.prom");
+    let file_name = file.to_str().unwrap();
+    let arguments = ["capture", "run", "--from", &url, "--once", "--create", "--metrics", file_name];
+    let ran = auditx(&arguments, &trail.path().join("logs"));
+    assert_eq!(ran.status, Some(1), "{}", ran.err);
+    let metrics = std::fs::read_to_string(&file).unwrap();
+    for line in [
+        "# TYPE auditx_capture_lag_seconds gauge",
+        "auditx_capture_up 1",
+        "auditx_capture_lag_seconds 0",
+        "auditx_capture_collected_total 2",
+        "auditx_capture_refused_total 1",
+        "auditx_capture_failures_total 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+    }
+}
+
+#[test]
+fn commands_and_roles_are_captured() {
+    let ((server, url), trail) = (captured(), directory());
+    let run =
+        |arguments: &[&str]| ended(&mut without_trail(&[&["capture"], arguments, &["--to", &url]].concat()));
+    assert_eq!(json(&run(&["status", "--json"]).out)["ddl"], "off");
+    let enabled = run(&["enable", "--ddl"]);
+    assert_eq!(
+        (enabled.status, enabled.out.as_str()),
+        (
+            Some(0),
+            "Commands on captured tables are noted.\n\
+             Changes of roles and rights are noted while `auditx capture run` runs.\n"
+        ),
+        "{}",
+        enabled.err
+    );
+    server.sql("ALTER TABLE customer ADD COLUMN city text");
+    server.sql("CREATE ROLE clerk");
+    let shown = run(&["status"]);
+    assert!(shown.out.contains("Commands, roles and rights are noted.\n"), "{}", shown.out);
+    let ran = auditx(&["capture", "run", "--from", &url, "--once", "--create"], trail.path());
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    for (entity, what) in [("table/public.customer", "ADD COLUMN city"), ("role/clerk", "superuser")] {
+        let found = auditx(&["query", "--entity", entity, "-o", "ndjson"], trail.path());
+        assert_eq!((found.out.lines().count(), found.out.contains(what)), (1, true), "{}", found.out);
+    }
+    server.sql("ALTER EVENT TRIGGER auditx_drop DISABLE");
+    let shown = run(&["status"]);
+    assert_eq!(
+        (shown.status, shown.out.contains("was disabled or dropped")),
+        (Some(1), true),
+        "{}",
+        shown.out
+    );
+    let disabled = run(&["disable", "--ddl"]);
+    assert_eq!(disabled.out, "Commands, roles and rights are no longer noted.\n", "{}", disabled.err);
+    assert_eq!(run(&["disable", "--ddl"]).status, Some(1));
+    assert_eq!(run(&["enable", "--table", "customer"]).status, Some(2), "no module");
+}

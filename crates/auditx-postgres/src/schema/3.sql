@@ -48,7 +48,8 @@ END $$;
 
 -- Returns the columns of a row that to_jsonb refuses as a whole: a text of more than 256 MB, or a json with
 -- the escape \u0000. Each column stands for itself: what cannot be noted as JSON is noted as text, as length
--- and hash, or as the SQLSTATE of the refusal.
+-- and hash, as length alone where there is not enough memory for the hash, or as the SQLSTATE of the refusal.
+-- The last is for all columns of a row that has more than 1 GB as it is stored.
 CREATE FUNCTION auditx.each_column(content anyelement, relation oid) RETURNS jsonb LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog SET bytea_output = 'hex' SET extra_float_digits = 1
     SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' AS $$
@@ -57,22 +58,32 @@ DECLARE
     value jsonb;
     column_of record;
     size bigint;
-    bytes text;
+    source text;
     hash text;
 BEGIN
     FOR column_of IN
-        SELECT attname AS name, atttypid = 'bytea'::regtype AS is_bytea FROM pg_attribute
-        WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+        SELECT attname AS name, atttypid = 'bytea'::regtype AS is_bytea,
+            atttypid IN ('bytea'::regtype, 'text'::regtype, 'varchar'::regtype) AS has_length
+        FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
     LOOP
         BEGIN
-            bytes := format('($1).%I', column_of.name);
-            IF NOT column_of.is_bytea THEN
-                bytes := format('convert_to(%s::text, ''UTF8'')', bytes);
+            source := format('($1).%I', column_of.name);
+            IF NOT column_of.has_length THEN
+                source := source || '::text';
             END IF;
-            EXECUTE format('SELECT octet_length(%s)', bytes) INTO size USING content;
+            -- Does not decompress a value, which may have 1 GB.
+            EXECUTE format('SELECT octet_length(%s)', source) INTO size USING content;
             IF size > 8192 THEN
-                EXECUTE format('SELECT encode(sha256(%s), ''hex'')', bytes) INTO hash USING content;
-                value := jsonb_build_object('bytes', size, 'sha256', hash);
+                value := jsonb_build_object('bytes', size);
+                IF NOT column_of.is_bytea THEN
+                    source := format('convert_to(%s, ''UTF8'')', source);
+                END IF;
+                BEGIN
+                    EXECUTE format('SELECT encode(sha256(%s), ''hex'')', source) INTO hash USING content;
+                    value := value || jsonb_build_object('sha256', hash);
+                EXCEPTION WHEN OTHERS THEN
+                    NULL;
+                END;
             ELSE
                 BEGIN
                     EXECUTE format('SELECT to_jsonb(($1).%I)', column_of.name) INTO value USING content;
@@ -81,7 +92,9 @@ BEGIN
                 END;
             END IF;
         EXCEPTION WHEN OTHERS THEN
-            value := jsonb_build_object('error', SQLSTATE);
+            -- The time makes it differ from another value that cannot be read: an update is noted that
+            -- changed nothing rather than one missed.
+            value := jsonb_build_object('error', SQLSTATE, 'at', clock_timestamp());
         END;
         fields := fields || jsonb_build_object(column_of.name, value);
     END LOOP;

@@ -3,14 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod application_kills;
 mod capture;
 mod certificates;
 mod copies;
 mod cursors;
+mod ddl;
+mod kill_points;
 mod outbox;
 mod outbox_failures;
 mod questions;
 mod ranges;
+mod server_kills;
 
 use std::fs;
 use std::path::Path;

@@ -45,15 +45,22 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn open(server: &Server, user: &str) -> Self {
+        Self::connect(&server.url(user, server.port()))
+    }
+
+    pub(crate) fn connect(url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let url = server.url(user, server.port());
-        let (client, connection) = runtime.block_on(tokio_postgres::connect(&url, NoTls)).unwrap();
+        let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls)).unwrap();
         runtime.spawn(connection);
         Self { runtime, client }
     }
 
     pub(crate) fn sql(&self, sql: &str) {
-        self.runtime.block_on(self.client.batch_execute(sql)).unwrap();
+        self.try_sql(sql).unwrap();
+    }
+
+    pub(crate) fn try_sql(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
+        self.runtime.block_on(self.client.batch_execute(sql))
     }
 
     /// Returns the only column of the only row.
