@@ -107,6 +107,10 @@ impl Change {
         if !has_user {
             entry = entry.user(self.database_user.as_str());
         }
+        if self.operation == Operation::Truncate {
+            // Tells readers, such as `RecordAt`, that every record of the table ended.
+            entry = entry.metadata("truncated", true);
+        }
         if !old.is_empty() {
             entry = entry.old_values(Value::Object(old.clone()));
         }
