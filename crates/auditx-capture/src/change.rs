@@ -141,3 +141,24 @@ fn hashed(columns: &Map<String, Value>) -> Map<String, Value> {
     };
     columns.iter().map(|(name, value)| (name.clone(), short(value))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use auditx_core::Config;
+
+    use super::*;
+
+    #[test]
+    fn only_a_truncation_says_so_in_its_metadata() {
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+        let is_marked = |operation| {
+            let change = Change::new(Moment::EPOCH, "crm", "customer", operation);
+            let entry = change.encoded(&logger, Uuid::from_u128(1)).unwrap();
+            let entry: Value = serde_json::from_str(entry.as_str()).unwrap();
+            entry["metadata"]["truncated"] == true
+        };
+        assert!(is_marked(Operation::Truncate));
+        assert!(!is_marked(Operation::Delete));
+    }
+}
