@@ -333,7 +333,7 @@ impl RecordAt {
         let latest = |slot: &Slot| slot.latest().filter(|event| is_alive(&event.entry)).cloned();
         let mut known = Vec::new();
         for (field, slot) in &self.fields {
-            let relatives = || self.relatives(field).filter_map(|slot| latest(slot));
+            let relatives = || self.relatives(field).filter_map(&latest);
             let found = match latest(slot) {
                 Some(event) if relatives().any(|other| other.entry > event.entry) => None,
                 Some(_) => slot.value_since(is_alive),
