@@ -109,6 +109,10 @@ impl Change {
                 entry = entry.user(self.database_user.as_str());
             }
         }
+        if self.operation == Operation::Truncate {
+            // Tells readers, such as `RecordAt`, that every record of the table ended.
+            entry = entry.metadata("truncated", true);
+        }
         if !old.is_empty() {
             entry = entry.old_values(Value::Object(old.clone()));
         }
@@ -138,4 +142,25 @@ fn hashed(columns: &Map<String, Value>) -> Map<String, Value> {
         serde_json::json!({ "bytes": text.len(), "sha256": hash })
     };
     columns.iter().map(|(name, value)| (name.clone(), short(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use auditx_core::Config;
+
+    use super::*;
+
+    #[test]
+    fn only_a_truncation_says_so_in_its_metadata() {
+        let directory = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
+        let is_marked = |operation| {
+            let change = Change::new(Moment::EPOCH, "crm", "customer", operation);
+            let entry = change.encoded(&logger, Uuid::from_u128(1)).unwrap();
+            let entry: Value = serde_json::from_str(entry.as_str()).unwrap();
+            entry["metadata"]["truncated"] == true
+        };
+        assert!(is_marked(Operation::Truncate));
+        assert!(!is_marked(Operation::Delete));
+    }
 }

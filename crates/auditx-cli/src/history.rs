@@ -1,4 +1,7 @@
-//! `auditx history`: the changes of one record.
+//! `auditx history`: the changes of one record, or its state at a time.
+
+mod shown;
+mod at;
 
 use std::io;
 
@@ -17,12 +20,21 @@ use crate::zone::Zoned;
 ///
 /// Every entry about the record is shown, oldest first, with old and new values of
 /// the fields that it changed.
+///
+/// With --at the state of the record at that time is shown instead: its fields, their
+/// values, and since when and by whom. It is put together from the values of all
+/// entries about the record. Old values of later entries tell what the fields had
+/// before the first entry. The time of a captured change is that of its statement,
+/// before its commit.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     /// The type and id of the record
     #[arg(value_name = "TYPE/ID")]
     record: String,
+    /// Show the state of the record at this time, written as for --since
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["since", "until"], help_heading = "Selection")]
+    at: Option<String>,
     #[command(flatten)]
     family: Family,
     #[command(flatten)]
@@ -43,10 +55,21 @@ Examples:
   auditx history customer/CUST-220
   auditx history sales_invoice/inv-42 --since 2026-01-01 --dir /var/log/erp
   auditx history customer/CUST-220 --json | jq '.[].changes'
+  auditx history customer/CUST-220 --at '2026-11-24 16:00'
+  auditx history customer/CUST-220 --at 2026-11 --json | jq '.fields[] | {(.field): .value}'
 
-Exit status: 0 found, 1 nothing found, 2 an error; with --strict also 2 if a line cannot be read";
+JSON with --at: record, at, state (exists, deleted, not_yet, unknown); created, deleted or
+truncated, if an entry says so; fields: each with field, value, and since, the entry that set
+it, or before, an entry that names it as the old value; doubts: why the state may be
+incomplete. An entry has trail (if there are several), seq, timestamp and user.
+
+Exit status: 0 found, also a deleted record, 1 nothing found, 2 an error; with --strict also 2 if
+a line cannot be read";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    if let Some(at) = &arguments.at {
+        return at::run(arguments, at);
+    }
     let (query, base) = (about(&arguments.record)?, arguments.zoned.base(Moment::now()));
     let trails = arguments.family.trails()?;
     let searches = trails.searches(|trail| {

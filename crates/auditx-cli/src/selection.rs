@@ -342,8 +342,13 @@ fn from(address: &str) -> Result<Query, Failure> {
 
 /// Returns the query for a record, `TYPE/ID`.
 pub(crate) fn about(record: &str) -> Result<Query, Failure> {
+    record_parts(record).map(|(kind, id)| Query::entity(kind, Some(id)))
+}
+
+/// Returns the type and the id of a record, `TYPE/ID`.
+pub(crate) fn record_parts(record: &str) -> Result<(&str, &str), Failure> {
     match record.split_once('/') {
-        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(Query::entity(kind, Some(id))),
+        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok((kind, id)),
         _ => Err(Failure::new(format!(
             "invalid record {record:?}: expected TYPE/ID, for example customer/CUST-220"
         ))),

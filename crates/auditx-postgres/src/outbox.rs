@@ -38,15 +38,23 @@
 //!     .execute(connection)?;
 //! ```
 //!
-//! With SeaORM:
+//! With SeaORM 2 (in SeaORM 1, `execute_raw` is `execute`):
 //!
 //! ```text
 //! let values = [entry.id().into(), entry.to_string().into()];
 //! let statement = Statement::from_sql_and_values(DbBackend::Postgres, outbox::INSERT, values);
-//! transaction.execute(statement).await?;
+//! transaction.execute_raw(statement).await?;
 //! ```
 //!
 //! These need the driver's feature for the crate `uuid` (for sqlx and Diesel `uuid`, for SeaORM `with-uuid`).
+//! The same goes for [`SET_CONTEXT`], whose parameter is the JSON of the context:
+//!
+//! ```text
+//! let context = serde_json::to_string(&RequestContext::current().to_carrier())?;
+//! sqlx::query(outbox::SET_CONTEXT).bind(context).execute(&mut *transaction).await?;
+//! ```
+//!
+//! Whole programs that are tested: `examples/orm/src/bin/sqlx_outbox.rs` and `seaorm_outbox.rs` beside it.
 
 use auditx_core::{EncodedEntry, RequestContext};
 use tokio_postgres::GenericClient;

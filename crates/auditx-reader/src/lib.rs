@@ -47,6 +47,7 @@ mod head;
 mod find;
 mod inspect;
 mod search;
+mod state;
 mod prove;
 #[cfg(test)]
 mod sample;
@@ -70,6 +71,7 @@ pub use query::{
     field_named, is_equal, length_of, moment_of, nearest_field, sortable_number,
 };
 pub use search::{Cursor, Found, Order, ReadErrors, Search, SearchError, Source, Summary};
+pub use state::{EntryRef, Existence, KnownField, RecordAt, RecordState, Since};
 pub use trails::{FoundTrails, find_trails, is_trail};
 pub use verify::{
     Answer, Fault, FaultKind, Occurrence, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions,

@@ -33,15 +33,17 @@
 //!
 //! With sqlx, Diesel or SeaORM, execute [`OUTBOX_SQL`] once, and [`STORE_SQL`] in each transaction, with the
 //! text of the encoded entry as its only parameter. A program can link only one version of SQLite's C
-//! library. If that of the other library is not the one of this crate, depend on this crate without its
-//! default feature `rusqlite`, which leaves the two constants, and run the collector in a process of its own.
+//! library. Cargo chooses the version of rusqlite, 0.39 or 0.40, that shares it with sqlx 0.9, SeaORM 2 or
+//! Diesel 2.3. If another library needs another version, depend on this crate without its default feature
+//! `rusqlite`, which leaves the two constants, and run the collector in a process of its own.
 //!
 //! # What applications must know
 //!
 //! - Both of SQLite's journal modes work: WAL and rollback journal. Only in WAL mode do the application and
 //!   the collector never wait for each other's reads.
 //! - Connections of the application need a busy timeout, since the collector writes to the database too.
-//!   rusqlite and sqlx set one of 5 seconds; Diesel sets none.
+//!   rusqlite and sqlx, which SeaORM uses, set one of 5 seconds. Diesel sets none: execute `PRAGMA
+//!   busy_timeout = 5000` on each connection.
 //! - A commit is synced to the disk before its entries are recorded, also with `PRAGMA synchronous = NORMAL`
 //!   in WAL mode. With `OFF`, a power loss may undo a change whose entry is in the trail.
 

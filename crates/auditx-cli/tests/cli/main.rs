@@ -14,6 +14,7 @@ mod export;
 mod family;
 mod help;
 mod history;
+mod history_at;
 mod interference;
 mod key;
 mod manual;
