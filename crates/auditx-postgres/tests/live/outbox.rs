@@ -79,7 +79,7 @@ pub(crate) fn emptied(collector: &Collector, server: &Server) {
     let before = collector.progress().emptied;
     let is_done = collector.wait_until(TIMEOUT, |progress| progress.emptied > before + 1);
     assert!(is_done, "{:?}", collector.progress());
-    assert_eq!(server.sql("SELECT count(*) FROM auditx.outbox"), "0");
+    assert_eq!(server.sql("SELECT count(*) FROM auditx.waiting"), "0");
 }
 
 /// Returns the numbers of the invoices in the trail.
