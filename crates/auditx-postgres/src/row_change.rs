@@ -34,6 +34,7 @@ struct Settings {
     table: String,
     module: String,
     key: Vec<String>,
+    exclude: Vec<String>,
 }
 
 /// The columns of a row and their values, which are parsed only if they differ.
@@ -45,7 +46,7 @@ impl RowChange<'_> {
     pub(crate) fn change(&self, at: Moment) -> Result<Option<Change>, String> {
         let invalid = |error: serde_json::Error| format!("invalid change of a row: {error}");
         let settings: Settings = serde_json::from_str(self.settings).map_err(invalid)?;
-        let (old, new): (Option<Row<'_>>, Option<Row<'_>>) =
+        let (mut old, mut new): (Option<Row<'_>>, Option<Row<'_>>) =
             serde_json::from_str(self.versions).map_err(invalid)?;
         let operation = match self.operation {
             "I" => Operation::Insert,
@@ -59,12 +60,18 @@ impl RowChange<'_> {
             (None, Some(row)) => key_of(row, &settings.key),
             (None, None) => String::new(),
         };
+        if self.key.is_none() {
+            // The trigger removed the others.
+            for row in [&mut old, &mut new].into_iter().flatten() {
+                row.retain(|name, _| !settings.exclude.contains(name));
+            }
+        }
         for (row, other, columns) in [(&old, &new, &mut change.old), (&new, &old, &mut change.new)] {
             let Some(row) = row else { continue };
             let of_other = |name: &String| other.as_ref().and_then(|other| other.get(name));
-            let differing = row
-                .iter()
-                .filter(|(name, value)| of_other(name).is_none_or(|other| !is_same(value.get(), other.get())));
+            let differing = row.iter().filter(|(name, value)| {
+                of_other(name).is_none_or(|other| !is_same(value.get(), other.get()))
+            });
             columns.extend(differing.map(|(name, value)| (name.clone(), value_of(value))));
             columns.extend(self.masked.iter().map(|name| ((*name).to_owned(), REDACTED.into())));
         }
@@ -138,7 +145,7 @@ fn context(text: &str) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
 
-    const SETTINGS: &str = r#"{"id":"x","table":"line","module":"crm","key":["no","part"],"mask":[]}"#;
+    const SETTINGS: &str = r#"{"id":"x","table":"line","module":"crm","key":["no","part"],"exclude":["no"]}"#;
 
     fn row<'a>(operation: &'a str, versions: &'a str) -> RowChange<'a> {
         let (settings, database_user) = (SETTINGS, "erp");
@@ -199,11 +206,22 @@ mod tests {
         let mut inserted = row("I", r#"[null,{"no":1,"part":null}]"#);
         inserted.masked = vec!["secret"];
         let change = inserted.change(Moment::EPOCH).unwrap().unwrap();
-        assert_eq!((change.key.as_str(), change.old.len(), &change.new["secret"]), ("1,", 0, &REDACTED.into()));
+        assert_eq!(
+            (change.key.as_str(), change.old.len(), &change.new["secret"]),
+            ("1,", 0, &REDACTED.into())
+        );
         let mut updated = row("U", r#"[{"no":1},{"no":1}]"#);
         updated.masked = vec!["secret"];
         let change = updated.change(Moment::EPOCH).unwrap().unwrap();
         assert_eq!((change.old.len(), change.new.len()), (1, 1));
+    }
+
+    #[test]
+    fn an_excluded_column_of_the_key_is_only_in_the_key() {
+        let change = row("D", r#"[{"no":7,"part":"a"},null]"#).change(Moment::EPOCH).unwrap().unwrap();
+        let columns: Vec<&str> = change.old.keys().map(String::as_str).collect();
+        assert_eq!((change.key.as_str(), columns), ("7,a", vec!["part"]));
+        assert!(row("U", r#"[{"no":7},{"no":8}]"#).change(Moment::EPOCH).unwrap().is_none());
     }
 
     #[test]

@@ -54,7 +54,8 @@ const REMOVE: &str = "WITH changes AS (DELETE FROM auditx.row_change WHERE seq =
      DELETE FROM auditx.outbox WHERE seq = ANY($1)";
 
 const REFUSE: &str = "WITH refused AS ( \
-         SELECT seq, id, at, entry, coalesce(change, to_jsonb(w) - ARRAY['seq', 'id', 'at', 'entry', 'change']) \
+         SELECT seq, id, at, entry, \
+             coalesce(change, to_jsonb(w) - ARRAY['seq', 'id', 'at', 'entry', 'change']) \
          FROM auditx.waiting w WHERE seq = $1 \
      ), changes AS (DELETE FROM auditx.row_change WHERE seq = $1 \
      ), entries AS (DELETE FROM auditx.outbox WHERE seq = $1) \

@@ -171,7 +171,8 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded OR statement_too_complex
     RETURN '{}';
 END $$;
 
--- Notes a change of a row that is not an ordinary one. The arguments are those of the trigger.
+-- Notes a change of a row that is not an ordinary one: it has a long or odd value, a column was renamed, or
+-- the session has other settings. The arguments are those of the trigger.
 CREATE FUNCTION auditx.note_with_care(op text, relation oid, arguments text[], old anyelement, new anyelement)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
@@ -240,16 +241,18 @@ BEGIN
         context := NULL;
     END IF;
     INSERT INTO auditx.row_change (settings, op, versions, key, masked, context)
-        VALUES (arguments[0], op::"char", json_build_array(before, after), coalesce(row_key, ''), differs, context);
+        VALUES (arguments[0], op::"char", json_build_array(before, after), coalesce(row_key, ''), differs,
+            context);
 END $$;
 
--- The trigger of rows. Its arguments: the settings as JSON, for people and the collector; columns of the key;
--- masked columns; excluded columns; the table; the numbers of the columns of the key, masked and excluded;
--- number and name of the only column of the key if nothing is masked or excluded, or else 0.
+-- The trigger of rows, for tables whose key is one column and all of whose columns are noted. Its arguments:
+-- the settings as JSON, for people and the collector; columns of the key; masked columns; excluded columns;
+-- the table; the numbers of the columns of the key, masked and excluded; the first of them; its name; the
+-- names of all of them; masked and excluded columns without those of the key.
 --
 -- In a transaction that changes one row, an expression of this function costs more to prepare than to
--- evaluate, so an ordinary change has three statements, and all others are left to another function. With SET
--- search_path, these would take half as long again. Without it, names are searched in the schemas of the
+-- evaluate, so an ordinary change has three statements, and all others are left to another function. SET
+-- search_path would cost as much as one of them. Without it, names are searched in the schemas of the
 -- session, so each function, type and operator is written with its schema, and nothing is written that has an
 -- operator but does not show it: no IN, BETWEEN, NULLIF, IS DISTINCT FROM, and no CASE with an operand.
 CREATE FUNCTION auditx.note_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -263,14 +266,13 @@ BEGIN
     END;
     -- As auditx.wake_collector() does: a trigger of its own would cost more.
     IF (pg_catalog.pg_try_advisory_xact_lock_shared(1635083380, 2) OR auditx.wake())
-        AND pg_catalog.pg_column_size(versions) OPERATOR(pg_catalog.<=) 4096
+        AND pg_catalog.pg_column_size(versions) OPERATOR(pg_catalog.<=) 8192
         AND coalesce(pg_catalog.octet_length(pg_catalog.current_setting('auditx.context', true))
             OPERATOR(pg_catalog.<=) 65536, true)
         AND pg_catalog.current_setting('bytea_output') OPERATOR(pg_catalog.=) 'hex'
         AND pg_catalog.current_setting('extra_float_digits') OPERATOR(pg_catalog.>=) '1'
         AND pg_catalog.current_setting('datestyle') OPERATOR(pg_catalog.^@) 'ISO'
         AND pg_catalog.current_setting('intervalstyle') OPERATOR(pg_catalog.=) 'postgres'
-        AND TG_ARGV[6] OPERATOR(pg_catalog.<>) '0'
         -- Reads a cache. A query of pg_attribute would cost as much as the rest of this function.
         AND (pg_catalog.pg_identify_object_as_address(1259, TG_ARGV[4]::pg_catalog.oid,
             TG_ARGV[6]::pg_catalog.int4)).object_names[3] OPERATOR(pg_catalog.=) TG_ARGV[7] THEN
@@ -279,6 +281,61 @@ BEGIN
     ELSE
         PERFORM auditx.note_with_care(TG_OP, TG_RELID, TG_ARGV, OLD, NEW);
     END IF;
+    RETURN NULL;
+END $$;
+
+-- The trigger of rows for all other tables. What is said above is true here too.
+CREATE FUNCTION auditx.note_part_of_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    before pg_catalog.jsonb;
+    after pg_catalog.jsonb;
+    is_ordinary boolean;
+    place pg_catalog.int4 := 0;
+    name pg_catalog.text;
+    masked pg_catalog.text[];
+    hidden pg_catalog.text[];
+BEGIN
+    BEGIN
+        before := pg_catalog.to_jsonb(OLD);
+        after := pg_catalog.to_jsonb(NEW);
+    EXCEPTION WHEN OTHERS THEN
+        before := NULL;
+        after := NULL;
+    END;
+    is_ordinary := (pg_catalog.pg_try_advisory_xact_lock_shared(1635083380, 2) OR auditx.wake())
+        AND coalesce(before, after) IS NOT NULL
+        AND coalesce(pg_catalog.pg_column_size(before), 0) OPERATOR(pg_catalog.<=) 8192
+        AND coalesce(pg_catalog.pg_column_size(after), 0) OPERATOR(pg_catalog.<=) 8192
+        AND coalesce(pg_catalog.octet_length(pg_catalog.current_setting('auditx.context', true))
+            OPERATOR(pg_catalog.<=) 65536, true)
+        AND pg_catalog.current_setting('bytea_output') OPERATOR(pg_catalog.=) 'hex'
+        AND pg_catalog.current_setting('extra_float_digits') OPERATOR(pg_catalog.>=) '1'
+        AND pg_catalog.current_setting('datestyle') OPERATOR(pg_catalog.^@) 'ISO'
+        AND pg_catalog.current_setting('intervalstyle') OPERATOR(pg_catalog.=) 'postgres';
+    FOREACH name IN ARRAY TG_ARGV[8]::pg_catalog.text[] LOOP
+        place := place OPERATOR(pg_catalog.+) 1;
+        is_ordinary := is_ordinary AND coalesce((pg_catalog.pg_identify_object_as_address(1259,
+            TG_ARGV[4]::pg_catalog.oid, (TG_ARGV[5]::pg_catalog.int4[])[place])).object_names[3]
+            OPERATOR(pg_catalog.=) name, false);
+    END LOOP;
+    IF NOT is_ordinary THEN
+        PERFORM auditx.note_with_care(TG_OP, TG_RELID, TG_ARGV, OLD, NEW);
+        RETURN NULL;
+    END IF;
+    FOREACH name IN ARRAY TG_ARGV[2]::pg_catalog.text[] LOOP
+        IF coalesce((before OPERATOR(pg_catalog.->) name) OPERATOR(pg_catalog.<>)
+            (after OPERATOR(pg_catalog.->) name), true) THEN
+            masked := pg_catalog.array_append(masked, name);
+        END IF;
+    END LOOP;
+    hidden := TG_ARGV[9];
+    IF masked IS NULL AND (before OPERATOR(pg_catalog.-) hidden) OPERATOR(pg_catalog.=)
+        (after OPERATOR(pg_catalog.-) hidden) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO auditx.row_change (settings, op, versions, masked, context) VALUES (TG_ARGV[0],
+        TG_OP::pg_catalog."char", pg_catalog.json_build_array(before OPERATOR(pg_catalog.-) hidden,
+        after OPERATOR(pg_catalog.-) hidden), masked, pg_catalog.current_setting('auditx.context', true));
     RETURN NULL;
 END $$;
 
@@ -300,6 +357,7 @@ END $$;
 -- To become the owner of a function in the schema, a role must be allowed to create there.
 GRANT USAGE, CREATE ON SCHEMA auditx TO auditx_trigger;
 ALTER FUNCTION auditx.note_change() OWNER TO auditx_trigger;
+ALTER FUNCTION auditx.note_part_of_change() OWNER TO auditx_trigger;
 ALTER FUNCTION auditx.note_truncate() OWNER TO auditx_trigger;
 ALTER FUNCTION auditx.note_with_care(text, oid, text[], anyelement, anyelement) OWNER TO auditx_owner;
 REVOKE CREATE ON SCHEMA auditx FROM auditx_trigger;
@@ -318,4 +376,5 @@ GRANT INSERT (id, change) ON auditx.outbox TO auditx_trigger;
 GRANT SELECT, DELETE ON auditx.row_change TO auditx_collect;
 GRANT SELECT ON auditx.waiting TO auditx_collect;
 -- A user who may put the triggers on a table can write anything into the outbox.
-REVOKE ALL ON FUNCTION auditx.note_change(), auditx.note_truncate() FROM PUBLIC;
+REVOKE ALL ON FUNCTION auditx.note_change(), auditx.note_part_of_change(), auditx.note_truncate()
+    FROM PUBLIC;

@@ -209,6 +209,33 @@ fn excluded_and_masked_columns_stay_so_under_a_new_name() {
 }
 
 #[test]
+fn settings_apply_to_changes_that_are_made_later() {
+    let server = customers();
+    server.sql("INSERT INTO customer VALUES (1, 'Aye', 5)");
+    enable(&server, &Table::new("customer", "sales").exclude(["credit"]).mask(["name"])).unwrap();
+    server.sql("INSERT INTO customer VALUES (2, 'Mya', 6)");
+    let found = noted(&server);
+    let columns: Vec<_> = found.iter().map(|change| (&change["module"], &change["new"])).collect();
+    let (first, second) =
+        (json!({ "id": 1, "name": "Aye", "credit": 5 }), json!({ "id": 2, "name": "[REDACTED]" }));
+    assert_eq!(columns, [(&json!("crm"), &first), (&json!("sales"), &second)]);
+}
+
+#[test]
+fn masked_and_excluded_values_are_not_in_the_outbox() {
+    let server = capturing(
+        "CREATE TABLE login (id int PRIMARY KEY, secret text, seen text, body text)",
+        &Table::new("login", "security").exclude(["seen"]).mask(["secret"]),
+    );
+    server.sql("INSERT INTO login VALUES (1, 'Xa', 'Xb', 'a'); UPDATE login SET body = repeat('y', 9000)");
+    server.sql("SET bytea_output = escape; UPDATE login SET secret = 'Xc', seen = 'Xd'");
+    server.sql("UPDATE login SET seen = 'Xe'; ALTER TABLE login RENAME secret TO hidden");
+    server.sql("UPDATE login SET hidden = 'Xf', body = 'b'; DELETE FROM login");
+    let rows = server.sql("SELECT w FROM auditx.waiting w");
+    assert_eq!((rows.lines().count(), rows.contains('X')), (5, false), "{rows}");
+}
+
+#[test]
 fn columns_are_added_dropped_and_renamed() {
     let server = customers();
     server.sql("INSERT INTO customer VALUES (1, 'Aye', 1)");
@@ -343,4 +370,69 @@ fn only_those_who_may_attach_the_trigger() {
                AFTER INSERT ON owner.forged FOR EACH ROW \
                EXECUTE FUNCTION auditx.note_change('{}', 'crm', 'customer', '{id}', '{}', '{}', '0', '{}')";
     assert!(server.refusal(sql).contains("permission denied"));
+}
+
+#[test]
+fn a_key_may_be_excluded_or_have_several_columns() {
+    let server = capturing(
+        "CREATE TABLE line (\"order\" int, part text, amount int, PRIMARY KEY (\"order\", part))",
+        &Table::new("line", "sales").exclude(["part"]).mask(["amount"]),
+    );
+    server.sql("INSERT INTO line VALUES (7, 'a', 1); UPDATE line SET part = 'b'; UPDATE line SET amount = 2");
+    server.sql("ALTER TABLE line RENAME part TO item; UPDATE line SET item = 'c'; DELETE FROM line");
+    let masked = "[REDACTED]";
+    let expected = [
+        json!(["I", "7,a", {}, { "order": 7, "amount": masked }]),
+        json!(["U", "7,b", { "amount": masked }, { "amount": masked }]),
+        json!(["D", "7,c", { "order": 7, "amount": masked }, {}]),
+    ];
+    assert_eq!(changes(&server), expected);
+}
+
+#[test]
+fn operators_of_a_session_do_not_run_in_the_trigger() {
+    let server = customers();
+    enable(&server, &Table::new("customer", "crm").mask(["name"])).unwrap();
+    server.sql("CREATE TABLE plain (id int PRIMARY KEY, name text)");
+    enable(&server, &Table::new("plain", "crm")).unwrap();
+    // Whatever the functions of the trigger could find in the schemas of a session.
+    server.sql(
+        "CREATE ROLE clerk LOGIN PASSWORD 'secret'; GRANT ALL ON customer, plain TO clerk; \
+         CREATE SCHEMA trap AUTHORIZATION clerk; CREATE TABLE trap.sprung (by name); \
+         GRANT ALL ON trap.sprung TO PUBLIC; GRANT ALL ON SCHEMA trap TO PUBLIC; \
+         DO $do$ DECLARE o record; BEGIN \
+             FOR o IN SELECT oprname, oprleft::regtype AS a, oprright::regtype AS b, oprresult::regtype AS r, \
+                 oprcode::oid::regproc AS code FROM pg_operator WHERE oprleft <> 0 AND oprresult <> 0 \
+                 AND oprname IN ('=', '<>', '<=', '>=', '<', '>', '^@', '||', '-', '->', '->>', '+', '?') \
+                 AND oprleft::regtype::text IN ('text', 'jsonb', 'integer', 'anycompatiblearray', 'name', 'oid') \
+                 AND (oprleft = oprright OR oprright::regtype::text IN ('text', 'text[]', 'integer')) \
+                 AND oprleft::regtype::text NOT LIKE 'any%' \
+             LOOP \
+                 EXECUTE format('CREATE FUNCTION trap.%I(%s, %s) RETURNS %s LANGUAGE plpgsql AS $f$ BEGIN \
+                     INSERT INTO trap.sprung VALUES (current_user); RETURN $1 OPERATOR(pg_catalog.%s) $2; END $f$', \
+                     'f' || md5(o.oprname), o.a, o.b, o.r, o.oprname); \
+                 EXECUTE format('CREATE OPERATOR trap.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = trap.%I)', \
+                     o.oprname, o.a, o.b, 'f' || md5(o.oprname)); \
+             END LOOP; END $do$",
+    );
+    for function in ["current_setting(text, boolean)", "octet_length(text)", "pg_column_size(json)"] {
+        let result = if function.starts_with('c') { "text" } else { "int" };
+        server.sql(&format!(
+            "CREATE FUNCTION trap.{function} RETURNS {result} LANGUAGE plpgsql AS $$ BEGIN \
+             INSERT INTO trap.sprung VALUES (current_user); RETURN NULL; END $$"
+        ));
+    }
+    server
+        .sql("CREATE DOMAIN trap.json AS text CHECK (false); CREATE DOMAIN trap.jsonb AS text CHECK (false)");
+    let is_sprung = server.sql("SET search_path = trap, pg_catalog, public; SELECT 'a'::text = 'b'::text");
+    assert_eq!((is_sprung.as_str(), server.sql("TABLE trap.sprung").as_str()), ("f", "admin"));
+    server.sql("TRUNCATE trap.sprung");
+    for table in ["customer", "plain"] {
+        server.sql(&format!(
+            "SET search_path = trap, pg_catalog, public; SET ROLE clerk; \
+             INSERT INTO {table} VALUES (1, 'Aye'), (2, 'Mya'); UPDATE {table} SET name = 'Su'; DELETE FROM {table}"
+        ));
+    }
+    assert_eq!(changes(&server).len(), 12);
+    assert_eq!(server.sql("TABLE trap.sprung"), "");
 }
