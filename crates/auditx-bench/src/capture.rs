@@ -1,11 +1,11 @@
 //! `capture`: measures how soon and how fast changes of a database are collected, and what the trigger costs.
 //!
 //! It prints three tables. The first has the time from when a commit returns until the collector has recorded
-//! the change, durably, and removed it from the outbox. The second has the changes that a collector moves in a
-//! second, from a backlog. The third has the throughput of an UPDATE of one row, measured with pgbench, with
-//! the trigger and without, beside a trigger written by hand; nothing collects meanwhile. The servers are real
-//! ones on this machine with their defaults, so that they sync each commit. Goals are printed on standard
-//! error.
+//! the change, durably, and removed it from the outbox. The second has the changes that a collector moves in
+//! a second, from a backlog. The third has the throughput of an UPDATE of one row, measured with pgbench,
+//! with the trigger and without, beside a trigger written by hand; nothing collects meanwhile. The servers
+//! are real ones on this machine with their defaults, so that they sync each commit. Goals are printed on
+//! standard error.
 
 mod postgres;
 mod sqlite;

@@ -42,7 +42,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             "capture",
             "open",
         ],
-        usage: "bench record|processes|durable|performance|http|verify|read|ui|ship|capture|open [--json] [ARGS…]",
+        usage: "bench record|processes|durable|performance|http|verify|read|ship|capture|open [--json] [ARGS…]",
         summary: "compare auditx with other programs; ARGS are passed to auditx-bench",
     },
     Command {

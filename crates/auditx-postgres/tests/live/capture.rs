@@ -10,7 +10,7 @@ fn wait_for<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-fn enable(server: &Server, table: &Table) -> Result<Captured> {
+pub(crate) fn enable(server: &Server, table: &Table) -> Result<Captured> {
     wait_for(capture::enable(&server.url("admin", server.port()), table))
 }
 
@@ -26,7 +26,7 @@ fn capturing(create: &str, table: &Table) -> Server {
     server
 }
 
-fn customers() -> Server {
+pub(crate) fn customers() -> Server {
     let create = "CREATE TABLE customer (id int PRIMARY KEY, name text, credit numeric)";
     capturing(create, &Table::new("customer", "crm"))
 }
@@ -58,7 +58,7 @@ fn value(content: Content) -> Option<Value> {
 }
 
 /// Returns what waits: operation, key, old and new columns.
-fn changes(server: &Server) -> Vec<Value> {
+pub(crate) fn changes(server: &Server) -> Vec<Value> {
     noted(server)
         .iter()
         .map(|change| json!([change["op"], change["key"], change["old"], change["new"]]))
@@ -387,52 +387,4 @@ fn a_key_may_be_excluded_or_have_several_columns() {
         json!(["D", "7,c", { "order": 7, "amount": masked }, {}]),
     ];
     assert_eq!(changes(&server), expected);
-}
-
-#[test]
-fn operators_of_a_session_do_not_run_in_the_trigger() {
-    let server = customers();
-    enable(&server, &Table::new("customer", "crm").mask(["name"])).unwrap();
-    server.sql("CREATE TABLE plain (id int PRIMARY KEY, name text)");
-    enable(&server, &Table::new("plain", "crm")).unwrap();
-    // Whatever the functions of the trigger could find in the schemas of a session.
-    server.sql(
-        "CREATE ROLE clerk LOGIN PASSWORD 'secret'; GRANT ALL ON customer, plain TO clerk; \
-         CREATE SCHEMA trap AUTHORIZATION clerk; CREATE TABLE trap.sprung (by name); \
-         GRANT ALL ON trap.sprung TO PUBLIC; GRANT ALL ON SCHEMA trap TO PUBLIC; \
-         DO $do$ DECLARE o record; BEGIN \
-             FOR o IN SELECT oprname, oprleft::regtype AS a, oprright::regtype AS b, oprresult::regtype AS r, \
-                 oprcode::oid::regproc AS code FROM pg_operator WHERE oprleft <> 0 AND oprresult <> 0 \
-                 AND oprname IN ('=', '<>', '<=', '>=', '<', '>', '^@', '||', '-', '->', '->>', '+', '?') \
-                 AND oprleft::regtype::text IN ('text', 'jsonb', 'integer', 'anycompatiblearray', 'name', 'oid') \
-                 AND (oprleft = oprright OR oprright::regtype::text IN ('text', 'text[]', 'integer')) \
-                 AND oprleft::regtype::text NOT LIKE 'any%' \
-             LOOP \
-                 EXECUTE format('CREATE FUNCTION trap.%I(%s, %s) RETURNS %s LANGUAGE plpgsql AS $f$ BEGIN \
-                     INSERT INTO trap.sprung VALUES (current_user); RETURN $1 OPERATOR(pg_catalog.%s) $2; END $f$', \
-                     'f' || md5(o.oprname), o.a, o.b, o.r, o.oprname); \
-                 EXECUTE format('CREATE OPERATOR trap.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = trap.%I)', \
-                     o.oprname, o.a, o.b, 'f' || md5(o.oprname)); \
-             END LOOP; END $do$",
-    );
-    for function in ["current_setting(text, boolean)", "octet_length(text)", "pg_column_size(json)"] {
-        let result = if function.starts_with('c') { "text" } else { "int" };
-        server.sql(&format!(
-            "CREATE FUNCTION trap.{function} RETURNS {result} LANGUAGE plpgsql AS $$ BEGIN \
-             INSERT INTO trap.sprung VALUES (current_user); RETURN NULL; END $$"
-        ));
-    }
-    server
-        .sql("CREATE DOMAIN trap.json AS text CHECK (false); CREATE DOMAIN trap.jsonb AS text CHECK (false)");
-    let is_sprung = server.sql("SET search_path = trap, pg_catalog, public; SELECT 'a'::text = 'b'::text");
-    assert_eq!((is_sprung.as_str(), server.sql("TABLE trap.sprung").as_str()), ("f", "admin"));
-    server.sql("TRUNCATE trap.sprung");
-    for table in ["customer", "plain"] {
-        server.sql(&format!(
-            "SET search_path = trap, pg_catalog, public; SET ROLE clerk; \
-             INSERT INTO {table} VALUES (1, 'Aye'), (2, 'Mya'); UPDATE {table} SET name = 'Su'; DELETE FROM {table}"
-        ));
-    }
-    assert_eq!(changes(&server).len(), 12);
-    assert_eq!(server.sql("TABLE trap.sprung"), "");
 }

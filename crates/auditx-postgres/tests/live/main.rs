@@ -11,6 +11,7 @@ mod outbox;
 mod outbox_failures;
 mod questions;
 mod ranges;
+mod search_path;
 
 use std::fs;
 use std::path::Path;
