@@ -114,7 +114,7 @@ const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '5s'";
 ///
 /// # Errors If there is no such table or column, if it has no key and none is given, if it is locked for
 /// longer, or if the server cannot be reached or refuses: the user must be a superuser, or own the table and
-/// have the right to execute `auditx.note_change()`.
+/// have the right to execute the functions `auditx.note_*`.
 pub async fn enable(url: &str, table: &Table) -> Result<Captured> {
     let mut connection = Connection::open(&Address::parse(url)?).await?;
     if !is_installed(&connection).await? {

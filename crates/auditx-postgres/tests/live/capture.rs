@@ -365,11 +365,19 @@ fn what_cannot_be_captured_is_refused_with_words() {
 #[test]
 fn only_those_who_may_attach_the_trigger() {
     let server = customers();
-    server.sql("CREATE ROLE owner LOGIN PASSWORD 'secret'; CREATE SCHEMA AUTHORIZATION owner");
-    let sql = "SET ROLE owner; CREATE TABLE owner.forged (id int); CREATE TRIGGER t \
-               AFTER INSERT ON owner.forged FOR EACH ROW \
-               EXECUTE FUNCTION auditx.note_change('{}', 'crm', 'customer', '{id}', '{}', '{}', '0', '{}')";
-    assert!(server.refusal(sql).contains("permission denied"));
+    server.sql("CREATE ROLE owner IN ROLE auditx_capture; CREATE SCHEMA AUTHORIZATION owner");
+    for (function, event) in [
+        ("note_change", "INSERT ON owner.forged FOR EACH ROW"),
+        ("note_part_of_change", "INSERT ON owner.forged FOR EACH ROW"),
+        ("note_truncate", "TRUNCATE ON owner.forged"),
+    ] {
+        let sql = format!(
+            "SET ROLE owner; CREATE TABLE owner.forged (id int); \
+             CREATE TRIGGER t AFTER {event} EXECUTE FUNCTION auditx.{function}('{{}}')"
+        );
+        let refusal = server.refusal(&sql);
+        assert!(refusal.contains("permission denied for function"), "{refusal}");
+    }
 }
 
 #[test]
