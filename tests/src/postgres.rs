@@ -24,9 +24,10 @@ pub struct Server {
     settings: &'static [&'static str],
 }
 
-/// Returns a server program: the newest version that Debian's packages install, or the one in the search
+/// Returns a program of PostgreSQL: the newest version that Debian's packages install, or the one in the search
 /// path.
-fn program(name: &str) -> PathBuf {
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -162,6 +163,12 @@ impl Server {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         own(&path);
+    }
+
+    /// Returns the id of the server's process, the parent of all sessions.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Returns the server's port.

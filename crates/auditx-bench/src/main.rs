@@ -23,6 +23,7 @@ mod processes;
 mod verify;
 mod ui;
 mod ship;
+mod capture;
 mod performance;
 
 use std::process::ExitCode;
@@ -66,6 +67,8 @@ enum Command {
     Open(open::Options),
     /// Measure shipping in lines per second, compared with bulk loading, and the cost of an embedded shipper
     Ship(ship::Options),
+    /// Measure how soon and how fast changes of a database are collected, and what the trigger costs an UPDATE
+    Capture(capture::Options),
     /// Create a large trail like that of an ERP
     Make(make::Options),
     #[command(hide = true)]
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Command::Http(options) => http::measure(&options),
         Command::Verify(options) => verify::measure(&options),
         Command::Ship(options) => ship::measure(&options),
+        Command::Capture(options) => capture::measure(&options),
         Command::ShipRun(options) => ship::run(&options),
         Command::Read(options) => read::measure(&options),
         Command::Ui(options) => ui::measure(&options),

@@ -204,7 +204,8 @@ impl<O: Outbox> Work<O> {
                 continue;
             }
             match self.encoded(row)? {
-                Ok(entry) => {
+                Ok(None) => {}
+                Ok(Some(entry)) => {
                     last = Some(self.logger.record_encoded(&entry).map_err(Error::trail)?);
                     known.insert(row.id);
                 }
@@ -217,17 +218,18 @@ impl<O: Outbox> Work<O> {
         Ok(refused)
     }
 
-    /// Returns the entry, or why the row cannot be one.
+    /// Returns the entry, `None` if nothing is to be recorded, or why the row cannot be an entry.
     ///
     /// Fails if another attempt may succeed, for example because the logger is closed.
-    fn encoded(&self, row: &Waiting) -> Result<Result<EncodedEntry, String>> {
+    fn encoded(&self, row: &Waiting) -> Result<Result<Option<EncodedEntry>, String>> {
         let entry = match &row.content {
             Content::Entry(text) => EncodedEntry::parse(text.as_str()),
             Content::Change(change) => change.encoded(&self.logger, row.id),
+            Content::Nothing => return Ok(Ok(None)),
             Content::Unreadable(why) => return Ok(Err(why.clone())),
         };
         Ok(match entry {
-            Ok(entry) if entry.id() == row.id => Ok(entry),
+            Ok(entry) if entry.id() == row.id => Ok(Some(entry)),
             Ok(entry) => Err(format!("the id of the row is {}, that of its entry {}", row.id, entry.id())),
             Err(error) if error.is_invalid() || error.is_too_large() => Err(error.to_string()),
             Err(error) => return Err(Error::trail(error)),
@@ -248,13 +250,14 @@ impl<O: Outbox> Work<O> {
         for row in recorded() {
             known.remove(&row.id);
         }
+        let unneeded = recorded().filter(|row| matches!(row.content, Content::Nothing)).count();
         let count = refused.len() as u64;
         for (key, why) in refused {
             self.logger.error("a row of the outbox cannot be an entry", json!({ "row": key, "why": why }));
             self.outbox.refuse(key, &why)?;
         }
         self.shared.update(|progress| {
-            progress.collected += keys.len() as u64;
+            progress.collected += (keys.len() - unneeded) as u64;
             progress.refused += count;
         });
         Ok(())

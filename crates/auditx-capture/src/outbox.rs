@@ -28,6 +28,8 @@ pub enum Content {
     Entry(String),
     /// A change that a trigger noted.
     Change(Box<Change>),
+    /// A change of nothing that is noted. It is removed.
+    Nothing,
     /// Something else, for this reason. It is refused.
     Unreadable(String),
 }
@@ -39,12 +41,12 @@ impl Waiting {
         Self { key, id, content }
     }
 
-    /// Returns the time of its entry; `None` if it cannot be an entry.
+    /// Returns the time of its entry; `None` if it becomes none.
     pub(crate) fn at(&self) -> Option<SystemTime> {
         let at = match &self.content {
             Content::Entry(text) => EncodedEntry::parse(text.as_str()).ok()?.at(),
             Content::Change(change) => change.at,
-            Content::Unreadable(_) => return None,
+            Content::Nothing | Content::Unreadable(_) => return None,
         };
         Some(SystemTime::UNIX_EPOCH + Duration::from_micros(at.micros().max(0).unsigned_abs()))
     }

@@ -1,9 +1,9 @@
 //! Capture by trigger: changes of a table are noted in the outbox, in the transaction that makes them.
 //!
-//! The trigger notes the columns that differ, also of a change by hand with psql. It never makes the
-//! transaction fail because of a value: one of more than 8 KiB is noted by its length and SHA-256, one that
-//! is no JSON as text. If the outbox cannot be written, the transaction fails: no change is missing. A
-//! session with `session_replication_role = replica` fires no triggers.
+//! The trigger notes each change, also one by hand with psql, and the collector makes an entry of the columns
+//! that differ. It never makes the transaction fail because of a value: one of more than 8 KiB is noted by
+//! its length and SHA-256, one that is no JSON as text. If the outbox cannot be written, the transaction
+//! fails: no change is missing. A session with `session_replication_role = replica` fires no triggers.
 //!
 //! The context of a request travels in the setting [`CONTEXT`] of the transaction.
 
@@ -119,7 +119,7 @@ const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '5s'";
 ///
 /// # Errors If there is no such table or column, if it has no key and none is given, if it is locked for
 /// longer, or if the server cannot be reached or refuses: the user must be a superuser, or own the table and
-/// have the right to execute `auditx.note_change()`.
+/// have the right to execute the functions `auditx.note_*`.
 pub async fn enable(url: &str, table: &Table) -> Result<Captured> {
     let mut connection = Connection::open(&Address::parse(url)?).await?;
     if !is_installed(&connection).await? {
@@ -182,7 +182,7 @@ pub async fn status(url: &str) -> Result<Status> {
     let ddl = ddl(&connection).await?;
     let transaction = connection.client.transaction().await?;
     let tables = captured(&transaction, None).await?;
-    let sql = "SELECT count(*), extract(epoch FROM clock_timestamp() - min(at))::float8 FROM auditx.outbox";
+    let sql = "SELECT count(*), extract(epoch FROM clock_timestamp() - min(at))::float8 FROM auditx.waiting";
     let row = transaction.query_one(sql, &[]).await?;
     let seconds: Option<f64> = row.try_get(1)?;
     Ok(Status {

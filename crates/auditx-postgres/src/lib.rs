@@ -40,6 +40,7 @@ mod trail_search;
 mod proof;
 pub mod outbox;
 mod change;
+mod row_change;
 mod session;
 mod postgres_outbox;
 mod ddl;

@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::change;
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::row_change::RowChange;
 use crate::value::{Timestamptz, Uuid};
 
 /// The advisory locks have two keys: this one, "audt" in ASCII, and 1 for the collector of the database or 2
@@ -36,26 +37,33 @@ const HOLDER: &str = "SELECT a.pid, a.application_name, a.usename::text, host(a.
      AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// The beginning of an entry has its time.
-const WAITING: &str = "SELECT id, at, left(entry, 96) FROM auditx.outbox";
+const WAITING: &str = "SELECT id, at, left(entry, 96) FROM auditx.waiting";
 
 /// A round takes as many rows as were asked for, but not many more bytes than `$2`.
-const TAKE: &str = "SELECT seq, id, at, entry, change::text FROM ( \
-         SELECT *, sum(pg_column_size(coalesce(entry, '')) + coalesce(pg_column_size(change), 0)) \
+const TAKE: &str = "SELECT seq, id, at, entry, change::text, settings, op::text, versions::text, key, \
+         masked, database_user::text, context FROM ( \
+         SELECT *, sum(coalesce(pg_column_size(entry), 0) + coalesce(pg_column_size(change), 0) \
+                 + coalesce(pg_column_size(versions), 0)) \
              OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before \
-         FROM (SELECT * FROM auditx.outbox ORDER BY seq LIMIT $1) AS first \
+         FROM (SELECT * FROM auditx.waiting ORDER BY seq LIMIT $1) AS first \
      ) AS counted WHERE coalesce(before, 0) < $2 ORDER BY seq";
 
 const MAX_BYTES: i64 = 16 * 1024 * 1024;
 
-const REMOVE: &str = "DELETE FROM auditx.outbox WHERE seq = ANY($1)";
+const REMOVE: &str = "WITH changes AS (DELETE FROM auditx.row_change WHERE seq = ANY($1)) \
+     DELETE FROM auditx.outbox WHERE seq = ANY($1)";
 
-const REFUSE: &str = "WITH refused AS (DELETE FROM auditx.outbox WHERE seq = $1 RETURNING *) \
-     INSERT INTO auditx.outbox_refused (seq, id, at, entry, change, reason) \
-     SELECT seq, id, at, entry, change, $2 FROM refused";
+const REFUSE: &str = "WITH refused AS ( \
+         SELECT seq, id, at, entry, \
+             coalesce(change, to_jsonb(w) - ARRAY['seq', 'id', 'at', 'entry', 'change']) \
+         FROM auditx.waiting w WHERE seq = $1 \
+     ), changes AS (DELETE FROM auditx.row_change WHERE seq = $1 \
+     ), entries AS (DELETE FROM auditx.outbox WHERE seq = $1) \
+     INSERT INTO auditx.outbox_refused (seq, id, at, entry, change, reason) SELECT *, $2 FROM refused";
 
 const SLEEP: &str = "SELECT pg_try_advisory_lock($1, 2)";
 const WAKE: &str = "SELECT pg_advisory_unlock($1, 2)";
-const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT FROM auditx.outbox)";
+const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT FROM auditx.waiting)";
 
 const CAN_COMPARE: &str = "SELECT to_regprocedure('auditx.compare()') IS NOT NULL";
 const COMPARE: &str = "SELECT auditx.compare()";
@@ -219,10 +227,26 @@ fn waiting_of(row: &Row) -> Result<Waiting> {
     if let Some(text) = row.try_get::<_, Option<String>>(3).map_err(database)? {
         return Ok(Waiting::new(key, id, Content::Entry(text)));
     }
-    let text: &str = row.try_get(4).map_err(database)?;
-    let content = match change::parse(time_of(row, 2)?, text) {
-        Ok(change) => Content::Change(Box::new(change)),
+    let change = match row.try_get::<_, Option<&str>>(5).map_err(database)? {
+        None => change::parse(time_of(row, 2)?, row.try_get(4).map_err(database)?).map(Some),
+        Some(settings) => row_change_of(row, settings)?.change(time_of(row, 2)?),
+    };
+    let content = match change {
+        Ok(Some(change)) => Content::Change(Box::new(change)),
+        Ok(None) => Content::Nothing,
         Err(why) => Content::Unreadable(why),
     };
     Ok(Waiting::new(key, id, content))
+}
+
+fn row_change_of<'a>(row: &'a Row, settings: &'a str) -> Result<RowChange<'a>> {
+    Ok(RowChange {
+        settings,
+        operation: row.try_get(6).map_err(database)?,
+        versions: row.try_get(7).map_err(database)?,
+        key: row.try_get(8).map_err(database)?,
+        masked: row.try_get::<_, Option<_>>(9).map_err(database)?.unwrap_or_default(),
+        database_user: row.try_get(10).map_err(database)?,
+        context: row.try_get::<_, Option<_>>(11).map_err(database)?.unwrap_or_default(),
+    })
 }

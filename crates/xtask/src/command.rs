@@ -39,9 +39,10 @@ pub(crate) const COMMANDS: &[Command] = &[
             "read",
             "ui",
             "ship",
+            "capture",
             "open",
         ],
-        usage: "bench record|processes|durable|performance|http|verify|read|ship|open [--json] [ARGS…]",
+        usage: "bench record|processes|durable|performance|http|verify|read|ship|capture|open [--json] [ARGS…]",
         summary: "compare auditx with other programs; ARGS are passed to auditx-bench",
     },
     Command {

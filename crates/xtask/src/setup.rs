@@ -109,6 +109,8 @@ const TOOLS: &[Tool] = &[
     Tool { name: "redis-server", probe: &["redis-server", "--version"], package: "redis-server" },
     // A destination for trails; each test starts its own.
     Tool { name: "postgres", probe: &["postgres", "--version"], package: "postgresql" },
+    // Measures the cost of triggers. Debian's servers come with it.
+    Tool { name: "pgbench", probe: &["pgbench", "--version"], package: "postgresql" },
     Tool { name: "psql", probe: &["psql", "--version"], package: "postgresql-client" },
     // Creates buckets.
     Tool { name: "curl", probe: &["curl", "--version"], package: "curl" },

@@ -227,6 +227,19 @@ fn a_row_that_cannot_be_an_entry_is_set_aside_with_the_reason() {
 }
 
 #[test]
+fn a_change_of_nothing_is_removed() {
+    let (directory, logger) = opened();
+    let memory = Memory::default();
+    memory.store(Uuid::nil(), Content::Nothing);
+    memory.store_entry(&logger, 0);
+    let collector = Collector::spawn(&logger, memory.clone()).unwrap();
+    emptied(&collector, &memory);
+    assert_eq!(descriptions(&directory, &logger), invoices(0..1));
+    let progress = collector.progress();
+    assert_eq!((progress.collected, progress.refused), (1, 0));
+}
+
+#[test]
 fn a_change_becomes_an_entry_with_its_context_or_the_user_of_the_database() {
     let (directory, logger) = opened();
     let memory = Memory::default();

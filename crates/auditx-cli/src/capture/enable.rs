@@ -11,8 +11,8 @@ use crate::terminal::{self, sanitized};
 /// Creates or upgrades the schema auditx, and triggers on the table and its
 /// partitions. Transactions that write to the table wait meanwhile, for at most five
 /// seconds. The user must be a superuser, or own the table and be allowed to execute
-/// auditx.note_change(). A masked or excluded column stays so if it is renamed. Run
-/// it again after partitions were added, so that their truncation is noted as well.
+/// the functions auditx.note_*. A masked or excluded column stays so if it is renamed.
+/// Run it again after partitions were added, so that their truncation is noted as well.
 ///
 /// With --ddl: note the commands on captured tables, their triggers, their rights and
 /// the schema auditx, with the text that the client sent, and let `capture run` note

@@ -7,9 +7,15 @@ WITH named AS (
     LEFT JOIN pg_attribute a ON a.attrelid = $1::oid AND a.attname = named.name AND a.attnum > 0
         AND NOT a.attisdropped
 ), arguments AS (
-    SELECT format('%L, %L, %L, %L, %L, %L, %L, %L', jsonb_build_object('table', $3::text, 'module', $2::text,
-        'key', $4, 'mask', $5, 'exclude', $6), $2, $3, $4, $5, $6, $1,
-        (SELECT array_agg(number ORDER BY position) FROM named)) AS list
+    -- The id tells the changes of this database from those of others.
+    SELECT format('%L, %L, %L, %L, %L, %L, %L, %L, %L, %L', jsonb_build_object('id', gen_random_uuid(),
+        'table', $3::text, 'module', $2::text, 'key', $4, 'mask', $5, 'exclude', $6), $4, $5, $6, $1,
+        array_agg(number ORDER BY position), min(number) FILTER (WHERE position = 1), $4[1],
+        array_agg(name ORDER BY position),
+        -- The collector needs the key, and then removes it if it is excluded.
+        ARRAY(SELECT unnest($5::text[] || $6::text[]) EXCEPT SELECT unnest($4::text[]))) AS list,
+        CASE count(*) WHEN 1 THEN 'note_change' ELSE 'note_part_of_change' END AS function
+    FROM named
 ), relations AS (
     SELECT $1 AS oid, 0 AS level
     UNION ALL SELECT relid, level FROM pg_partition_tree($1::oid) WHERE relid <> $1
@@ -17,12 +23,12 @@ WITH named AS (
 SELECT '' AS statement, name AS missing FROM named WHERE number IS NULL
 UNION ALL
 SELECT format('CREATE OR REPLACE TRIGGER auditx_change AFTER INSERT OR UPDATE OR DELETE ON %I.%I '
-    'FOR EACH ROW EXECUTE FUNCTION auditx.note_change(%s)', n.nspname, c.relname, arguments.list), NULL
+    'FOR EACH ROW EXECUTE FUNCTION auditx.%I(%s)', n.nspname, c.relname, function, list), NULL
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, arguments WHERE c.oid = $1
 UNION ALL
 -- Partitions get the triggers of rows from the table, but not those of statements.
 SELECT format('CREATE OR REPLACE TRIGGER auditx_truncate AFTER TRUNCATE ON %I.%I '
-    'EXECUTE FUNCTION auditx.note_change(%s)', n.nspname, c.relname, arguments.list), NULL
+    'EXECUTE FUNCTION auditx.note_truncate(%s)', n.nspname, c.relname, list), NULL
 FROM relations JOIN pg_class c ON c.oid = relations.oid
     JOIN pg_namespace n ON n.oid = c.relnamespace, arguments
 WHERE c.relkind IN ('r', 'p')

@@ -8,6 +8,7 @@ FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.
     -- Each argument ends with a zero byte.
     LATERAL (SELECT substring(t.tgargs FOR position('\x00'::bytea IN t.tgargs) - 1)) first (argument),
     LATERAL (SELECT convert_from(first.argument, 'UTF8')::jsonb) s (settings)
-WHERE t.tgfoid = to_regprocedure('auditx.note_change()') AND t.tgname = 'auditx_change' AND t.tgparentid = 0
+WHERE t.tgfoid IN (to_regprocedure('auditx.note_change()'), to_regprocedure('auditx.note_part_of_change()'))
+AND t.tgname = 'auditx_change' AND t.tgparentid = 0
 AND ($1::oid IS NULL OR c.oid = $1)
 ORDER BY 1

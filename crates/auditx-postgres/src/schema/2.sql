@@ -8,7 +8,8 @@ BEGIN
     END IF;
 END $$;
 
--- Entries and changes whose transactions have committed, until the collector has recorded them.
+-- Entries and changes whose transactions have committed, until the collector has recorded them. Changes of
+-- rows are in a table of their own (3.sql).
 CREATE TABLE auditx.outbox (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id uuid NOT NULL UNIQUE,
@@ -41,13 +42,20 @@ CREATE TABLE auditx.outbox_refused (
 -- its own wait for the disk. So a transaction notifies only if the collector holds lock 2, which it holds
 -- while it waits. Otherwise the transaction shares the lock until it ends, and the collector cannot begin to
 -- wait before it has seen these rows.
-CREATE FUNCTION auditx.wake_collector() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION auditx.wake() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     -- A transaction that notified could not be prepared for a two-phase commit. Where those are possible, the
     -- collector finds the rows at its next look.
-    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(1635083380, 2)
-        AND pg_catalog.current_setting('max_prepared_transactions') OPERATOR(pg_catalog.=) '0' THEN
+    IF pg_catalog.current_setting('max_prepared_transactions') OPERATOR(pg_catalog.=) '0' THEN
         PERFORM pg_catalog.pg_notify('auditx_outbox', '');
+    END IF;
+    RETURN true;
+END $$;
+
+CREATE FUNCTION auditx.wake_collector() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(1635083380, 2) THEN
+        PERFORM auditx.wake();
     END IF;
     RETURN NULL;
 END $$;
@@ -57,6 +65,7 @@ CREATE TRIGGER wake_collector AFTER INSERT ON auditx.outbox
 
 ALTER TABLE auditx.outbox OWNER TO auditx_owner;
 ALTER TABLE auditx.outbox_refused OWNER TO auditx_owner;
+ALTER FUNCTION auditx.wake() OWNER TO auditx_owner;
 ALTER FUNCTION auditx.wake_collector() OWNER TO auditx_owner;
 
 GRANT USAGE ON SCHEMA auditx TO auditx_capture, auditx_collect;

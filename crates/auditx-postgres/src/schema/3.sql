@@ -8,6 +8,44 @@ BEGIN
     END IF;
 END $$;
 
+-- Changes of rows whose transactions have committed, until the collector has recorded them. Whatever does not
+-- have to be done in the transaction is left to the collector, since each column, constraint and index costs
+-- every captured statement: the difference of the rows, their key, the id of the entry.
+CREATE TABLE auditx.row_change (
+    -- The numbers of the outbox: the rows of both are recorded in their order.
+    seq bigint PRIMARY KEY DEFAULT nextval('auditx.outbox_seq_seq'),
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- The first argument of the trigger.
+    settings text NOT NULL,
+    op "char" NOT NULL,
+    -- The row before and after, or null.
+    versions json NOT NULL,
+    -- The key, if it is not in the columns that the settings name, and the masked columns that differ.
+    key text,
+    masked text[],
+    database_user name NOT NULL DEFAULT session_user,
+    -- As the application set it: it may be anything.
+    context text
+) WITH (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 20000,
+    autovacuum_vacuum_insert_scale_factor = 0,
+    autovacuum_vacuum_insert_threshold = 20000
+);
+
+-- All that waits. The id of a change follows from what distinguishes it from all others: its number; its
+-- time, since a server that lost its last transactions uses their numbers again; the settings, which have an
+-- id of their own in each database.
+CREATE VIEW auditx.waiting AS
+    SELECT seq, id, at, entry, change, NULL::text AS settings, NULL::"char" AS op, NULL::json AS versions,
+        NULL::text AS key, NULL::text[] AS masked, NULL::name AS database_user, NULL::text AS context
+    FROM auditx.outbox
+    UNION ALL
+    SELECT seq, encode(substr(sha256(convert_to(concat_ws(' ', seq, extract(epoch FROM at), settings),
+            'UTF8')), 1, 16), 'hex')::uuid,
+        at, NULL, NULL, settings, op, versions, key, masked, database_user, context
+    FROM auditx.row_change;
+
 -- Replaces a value whose text is longer than 8 KiB by its length and hash: those of the bytes of a bytea, of
 -- the characters of a string, and otherwise of the JSON.
 CREATE FUNCTION auditx.short_value(value jsonb, is_bytea boolean) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE
@@ -117,6 +155,20 @@ BEGIN
         ORDER BY stored.position);
 END $$;
 
+-- Removes the columns that two long rows have in common, and shortens the values of the rest.
+CREATE FUNCTION auditx.shortened(INOUT before jsonb, INOUT after jsonb, relation oid) LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog AS $$
+BEGIN
+    IF before IS NOT NULL AND after IS NOT NULL THEN
+        SELECT coalesce(jsonb_object_agg(field.key, field.value), '{}'),
+                coalesce(jsonb_object_agg(field.key, after -> field.key), '{}')
+            INTO before, after
+            FROM jsonb_each(before) field WHERE field.value <> after -> field.key;
+    END IF;
+    before := auditx.short_values(before, relation);
+    after := auditx.short_values(after, relation);
+END $$;
+
 -- Returns the context of the transaction; an empty object if there is none or it is not a JSON object.
 CREATE FUNCTION auditx.context() RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
 DECLARE
@@ -132,106 +184,210 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded OR statement_too_complex
     RETURN '{}';
 END $$;
 
--- The trigger. Its arguments: all settings as JSON, for people; module; name of the table; columns of the
--- key; masked columns; excluded columns; the table; the numbers of the columns of the key, masked and
--- excluded.
-CREATE FUNCTION auditx.note_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog AS $$
+-- Notes a change of a row that is not an ordinary one: it has a long or odd value, a column was renamed, or
+-- the session has other settings. The arguments are those of the trigger.
+CREATE FUNCTION auditx.note_with_care(op text, relation oid, arguments text[], old anyelement, new anyelement)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
-    keys text[] := TG_ARGV[3];
-    masked text[] := TG_ARGV[4];
-    excluded text[] := TG_ARGV[5];
+    keys text[] := arguments[1];
+    masked text[] := arguments[2];
+    excluded text[] := arguments[3];
+    captured oid := arguments[4];
+    numbers int[] := arguments[5];
+    context text := current_setting('auditx.context', true);
     before jsonb;
     after jsonb;
     identified jsonb;
-    captured oid := TG_ARGV[6];
-    numbers int[] := TG_ARGV[7];
-    position int := 0;
+    place int := 0;
     is_renamed boolean := false;
-    row_key text := '';
-    context jsonb := '{}';
+    row_key text;
+    differs text[] := '{}';
     name text;
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        -- The partitions of a table have triggers of their own, since they can be truncated alone.
-        IF TG_RELID <> captured THEN
-            before := jsonb_build_object('partition', TG_TABLE_NAME);
+    BEGIN
+        IF current_setting('bytea_output') = 'hex' AND current_setting('extra_float_digits')::int > 0
+            AND current_setting('datestyle') ^@ 'ISO' AND current_setting('intervalstyle') = 'postgres' THEN
+            IF op <> 'INSERT' THEN before := to_jsonb(old); END IF;
+            IF op <> 'DELETE' THEN after := to_jsonb(new); END IF;
+        ELSE
+            IF op <> 'INSERT' THEN before := auditx.uniform(old); END IF;
+            IF op <> 'DELETE' THEN after := auditx.uniform(new); END IF;
         END IF;
+    EXCEPTION WHEN OTHERS THEN
+        IF op <> 'INSERT' THEN before := auditx.each_column(old, relation); END IF;
+        IF op <> 'DELETE' THEN after := auditx.each_column(new, relation); END IF;
+    END;
+    -- If an update changes the key, that is a change of the row with the old one.
+    identified := coalesce(before, after);
+    FOREACH name IN ARRAY keys || masked || excluded LOOP
+        place := place + 1;
+        -- Reads a cache; a query of pg_attribute would cost four times as much.
+        is_renamed := is_renamed OR (pg_identify_object_as_address(1259, captured, numbers[place]))
+            .object_names[3] IS DISTINCT FROM name;
+    END LOOP;
+    IF is_renamed THEN
+        -- A masked or excluded column stays so under its new name, and so does another that got the old one.
+        excluded := excluded || auditx.present_names(excluded, numbers[cardinality(keys || masked) + 1 :],
+            captured, relation);
+        masked := masked || auditx.present_names(masked,
+            numbers[cardinality(keys) + 1 : cardinality(keys || masked)], captured, relation);
+        keys := auditx.present_names(keys, numbers[: cardinality(keys)], captured, relation);
+    END IF;
+    row_key := identified ->> keys[1];
+    FOREACH name IN ARRAY keys[2 :] LOOP
+        row_key := concat(row_key, ',', identified ->> name);
+    END LOOP;
+    FOREACH name IN ARRAY masked LOOP
+        IF identified ? name AND before -> name IS DISTINCT FROM after -> name THEN
+            differs := differs || name;
+        END IF;
+    END LOOP;
+    before := before - (masked || excluded);
+    after := after - (masked || excluded);
+    IF before = after AND differs = '{}' THEN
+        RETURN;
+    END IF;
+    IF pg_column_size(before) > 4096 OR pg_column_size(after) > 4096 THEN
+        SELECT s.before, s.after INTO before, after FROM auditx.shortened(before, after, relation) s;
+    END IF;
+    IF octet_length(context) > 65536 THEN
+        context := NULL;
+    END IF;
+    INSERT INTO auditx.row_change (settings, op, versions, key, masked, context)
+        VALUES (arguments[0], op::"char", json_build_array(before, after), coalesce(row_key, ''), differs,
+            context);
+END $$;
+
+-- The trigger of rows, for tables whose key is one column and all of whose columns are noted. Its arguments:
+-- the settings as JSON, for people and the collector; columns of the key; masked columns; excluded columns;
+-- the table; the numbers of the columns of the key, masked and excluded; the first of them; its name; the
+-- names of all of them; masked and excluded columns without those of the key.
+--
+-- In a transaction that changes one row, an expression of this function costs more to prepare than to
+-- evaluate, so an ordinary change has three statements, and all others are left to another function. SET
+-- search_path would cost as much as one of them. Without it, names are searched in the schemas of the
+-- session, so each function, type and operator is written with its schema, and nothing is written that has an
+-- operator but does not show it: no IN, BETWEEN, NULLIF, IS DISTINCT FROM, and no CASE with an operand.
+CREATE FUNCTION auditx.note_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    versions pg_catalog.json;
+BEGIN
+    BEGIN
+        versions := pg_catalog.json_build_array(OLD, NEW);
+    EXCEPTION WHEN OTHERS THEN
+        versions := NULL;
+    END;
+    -- As auditx.wake_collector() does: a trigger of its own would cost more.
+    IF (pg_catalog.pg_try_advisory_xact_lock_shared(1635083380, 2) OR auditx.wake())
+        AND pg_catalog.pg_column_size(versions) OPERATOR(pg_catalog.<=) 8192
+        AND coalesce(pg_catalog.octet_length(pg_catalog.current_setting('auditx.context', true))
+            OPERATOR(pg_catalog.<=) 65536, true)
+        AND pg_catalog.current_setting('bytea_output') OPERATOR(pg_catalog.=) 'hex'
+        AND pg_catalog.current_setting('extra_float_digits') OPERATOR(pg_catalog.>=) '1'
+        AND pg_catalog.current_setting('datestyle') OPERATOR(pg_catalog.^@) 'ISO'
+        AND pg_catalog.current_setting('intervalstyle') OPERATOR(pg_catalog.=) 'postgres'
+        -- Reads a cache. A query of pg_attribute would cost as much as the rest of this function.
+        AND (pg_catalog.pg_identify_object_as_address(1259, TG_ARGV[4]::pg_catalog.oid,
+            TG_ARGV[6]::pg_catalog.int4)).object_names[3] OPERATOR(pg_catalog.=) TG_ARGV[7] THEN
+        INSERT INTO auditx.row_change (settings, op, versions, context) VALUES (TG_ARGV[0],
+            TG_OP::pg_catalog."char", versions, pg_catalog.current_setting('auditx.context', true));
     ELSE
-        BEGIN
-            IF current_setting('bytea_output') = 'hex' AND current_setting('extra_float_digits')::int > 0
-                AND current_setting('datestyle') ^@ 'ISO'
-                AND current_setting('intervalstyle') = 'postgres' THEN
-                IF TG_OP <> 'INSERT' THEN before := to_jsonb(OLD); END IF;
-                IF TG_OP <> 'DELETE' THEN after := to_jsonb(NEW); END IF;
-            ELSE
-                IF TG_OP <> 'INSERT' THEN before := auditx.uniform(OLD); END IF;
-                IF TG_OP <> 'DELETE' THEN after := auditx.uniform(NEW); END IF;
-            END IF;
-        EXCEPTION WHEN OTHERS THEN
-            IF TG_OP <> 'INSERT' THEN before := auditx.each_column(OLD, TG_RELID); END IF;
-            IF TG_OP <> 'DELETE' THEN after := auditx.each_column(NEW, TG_RELID); END IF;
-        END;
-        -- If an update changes the key, that is a change of the row with the old one.
-        identified := coalesce(before, after);
-        FOREACH name IN ARRAY keys || masked || excluded LOOP
-            position := position + 1;
-            -- Reads a cache; a query of pg_attribute for each row would cost more than all the rest.
-            is_renamed := is_renamed OR (pg_identify_object_as_address(1259, captured, numbers[position]))
-                .object_names[3] IS DISTINCT FROM name;
-        END LOOP;
-        IF is_renamed THEN
-            -- A masked or excluded column stays so under its new name, and so does another that got the old
-            -- one.
-            excluded := excluded || auditx.present_names(excluded,
-                numbers[cardinality(keys || masked) + 1 :], captured, TG_RELID);
-            masked := masked || auditx.present_names(masked,
-                numbers[cardinality(keys) + 1 : cardinality(keys || masked)], captured, TG_RELID);
-            keys := auditx.present_names(keys, numbers[: cardinality(keys)], captured, TG_RELID);
-        END IF;
-        row_key := identified ->> keys[1];
-        FOREACH name IN ARRAY keys[2:] LOOP
-            row_key := concat(row_key, ',', identified ->> name);
-        END LOOP;
-        IF excluded <> '{}' THEN
-            before := before - excluded;
-            after := after - excluded;
-        END IF;
-        IF TG_OP = 'UPDATE' THEN
-            SELECT jsonb_object_agg(field.key, field.value), jsonb_object_agg(field.key, after -> field.key)
-                INTO before, after
-                FROM jsonb_each(before) field WHERE field.value <> after -> field.key;
-            IF before IS NULL THEN
-                RETURN NULL;
-            END IF;
-        END IF;
-        FOREACH name IN ARRAY masked LOOP
-            IF before ? name THEN before := before || jsonb_build_object(name, '[REDACTED]'); END IF;
-            IF after ? name THEN after := after || jsonb_build_object(name, '[REDACTED]'); END IF;
-        END LOOP;
-        IF pg_column_size(before) > 4096 THEN before := auditx.short_values(before, TG_RELID); END IF;
-        IF pg_column_size(after) > 4096 THEN after := auditx.short_values(after, TG_RELID); END IF;
+        PERFORM auditx.note_with_care(TG_OP, TG_RELID, TG_ARGV, OLD, NEW);
     END IF;
-    IF current_setting('auditx.context', true) <> '' THEN
-        context := auditx.context();
+    RETURN NULL;
+END $$;
+
+-- The trigger of rows for all other tables. What is said above is true here too.
+CREATE FUNCTION auditx.note_part_of_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    before pg_catalog.jsonb;
+    after pg_catalog.jsonb;
+    is_ordinary boolean;
+    place pg_catalog.int4 := 0;
+    name pg_catalog.text;
+    masked pg_catalog.text[];
+    hidden pg_catalog.text[];
+BEGIN
+    BEGIN
+        before := pg_catalog.to_jsonb(OLD);
+        after := pg_catalog.to_jsonb(NEW);
+    EXCEPTION WHEN OTHERS THEN
+        before := NULL;
+        after := NULL;
+    END;
+    is_ordinary := (pg_catalog.pg_try_advisory_xact_lock_shared(1635083380, 2) OR auditx.wake())
+        AND coalesce(before, after) IS NOT NULL
+        AND coalesce(pg_catalog.pg_column_size(before), 0) OPERATOR(pg_catalog.<=) 8192
+        AND coalesce(pg_catalog.pg_column_size(after), 0) OPERATOR(pg_catalog.<=) 8192
+        AND coalesce(pg_catalog.octet_length(pg_catalog.current_setting('auditx.context', true))
+            OPERATOR(pg_catalog.<=) 65536, true)
+        AND pg_catalog.current_setting('bytea_output') OPERATOR(pg_catalog.=) 'hex'
+        AND pg_catalog.current_setting('extra_float_digits') OPERATOR(pg_catalog.>=) '1'
+        AND pg_catalog.current_setting('datestyle') OPERATOR(pg_catalog.^@) 'ISO'
+        AND pg_catalog.current_setting('intervalstyle') OPERATOR(pg_catalog.=) 'postgres';
+    FOREACH name IN ARRAY TG_ARGV[8]::pg_catalog.text[] LOOP
+        place := place OPERATOR(pg_catalog.+) 1;
+        is_ordinary := is_ordinary AND coalesce((pg_catalog.pg_identify_object_as_address(1259,
+            TG_ARGV[4]::pg_catalog.oid, (TG_ARGV[5]::pg_catalog.int4[])[place])).object_names[3]
+            OPERATOR(pg_catalog.=) name, false);
+    END LOOP;
+    IF NOT is_ordinary THEN
+        PERFORM auditx.note_with_care(TG_OP, TG_RELID, TG_ARGV, OLD, NEW);
+        RETURN NULL;
     END IF;
+    FOREACH name IN ARRAY TG_ARGV[2]::pg_catalog.text[] LOOP
+        IF coalesce((before OPERATOR(pg_catalog.->) name) OPERATOR(pg_catalog.<>)
+            (after OPERATOR(pg_catalog.->) name), true) THEN
+            masked := pg_catalog.array_append(masked, name);
+        END IF;
+    END LOOP;
+    hidden := TG_ARGV[9];
+    IF masked IS NULL AND (before OPERATOR(pg_catalog.-) hidden) OPERATOR(pg_catalog.=)
+        (after OPERATOR(pg_catalog.-) hidden) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO auditx.row_change (settings, op, versions, masked, context) VALUES (TG_ARGV[0],
+        TG_OP::pg_catalog."char", pg_catalog.json_build_array(before OPERATOR(pg_catalog.-) hidden,
+        after OPERATOR(pg_catalog.-) hidden), masked, pg_catalog.current_setting('auditx.context', true));
+    RETURN NULL;
+END $$;
+
+-- The trigger of TRUNCATE, with the same arguments.
+CREATE FUNCTION auditx.note_truncate() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog AS $$
+DECLARE
+    settings jsonb := TG_ARGV[0];
+BEGIN
     INSERT INTO auditx.outbox (id, change) VALUES (gen_random_uuid(), jsonb_build_object(
-        'module', TG_ARGV[1], 'table', TG_ARGV[2], 'key', coalesce(row_key, ''), 'op', left(TG_OP, 1),
-        'old', coalesce(before, '{}'), 'new', coalesce(after, '{}'), 'user', session_user,
-        'context', context));
+        'module', settings ->> 'module', 'table', settings ->> 'table', 'key', '', 'op', 'T',
+        -- The partitions of a table have triggers of their own, since they can be truncated alone.
+        'old', CASE WHEN TG_RELID = TG_ARGV[4]::oid THEN '{}'
+            ELSE jsonb_build_object('partition', TG_TABLE_NAME) END,
+        'new', '{}'::jsonb, 'user', session_user, 'context', auditx.context()));
     RETURN NULL;
 END $$;
 
 -- To become the owner of a function in the schema, a role must be allowed to create there.
 GRANT USAGE, CREATE ON SCHEMA auditx TO auditx_trigger;
 ALTER FUNCTION auditx.note_change() OWNER TO auditx_trigger;
+ALTER FUNCTION auditx.note_part_of_change() OWNER TO auditx_trigger;
+ALTER FUNCTION auditx.note_truncate() OWNER TO auditx_trigger;
+ALTER FUNCTION auditx.note_with_care(text, oid, text[], anyelement, anyelement) OWNER TO auditx_owner;
 REVOKE CREATE ON SCHEMA auditx FROM auditx_trigger;
 ALTER FUNCTION auditx.short_value(jsonb, boolean) OWNER TO auditx_owner;
 ALTER FUNCTION auditx.short_values(jsonb, oid) OWNER TO auditx_owner;
 ALTER FUNCTION auditx.uniform(anyelement) OWNER TO auditx_owner;
 ALTER FUNCTION auditx.each_column(anyelement, oid) OWNER TO auditx_owner;
 ALTER FUNCTION auditx.present_names(text[], int[], oid, oid) OWNER TO auditx_owner;
+ALTER FUNCTION auditx.shortened(jsonb, jsonb, oid) OWNER TO auditx_owner;
 ALTER FUNCTION auditx.context() OWNER TO auditx_owner;
+ALTER TABLE auditx.row_change OWNER TO auditx_owner;
+ALTER VIEW auditx.waiting OWNER TO auditx_owner;
+GRANT USAGE ON SEQUENCE auditx.outbox_seq_seq TO auditx_trigger;
+GRANT INSERT (settings, op, versions, key, masked, context) ON auditx.row_change TO auditx_trigger;
 GRANT INSERT (id, change) ON auditx.outbox TO auditx_trigger;
--- A user who may put the trigger on a table can write anything into the outbox.
-REVOKE ALL ON FUNCTION auditx.note_change() FROM PUBLIC;
+GRANT SELECT, DELETE ON auditx.row_change TO auditx_collect;
+GRANT SELECT ON auditx.waiting TO auditx_collect;
+-- A user who may put the triggers on a table can write anything into the outbox.
+REVOKE ALL ON FUNCTION auditx.note_change(), auditx.note_part_of_change(), auditx.note_truncate()
+    FROM PUBLIC;

@@ -14,6 +14,7 @@ mod outbox;
 mod outbox_failures;
 mod questions;
 mod ranges;
+mod search_path;
 mod server_kills;
 
 use std::fs;

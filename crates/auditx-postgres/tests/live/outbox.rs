@@ -5,12 +5,17 @@ use std::thread;
 
 use auditx_capture::{Collector, Outbox};
 use auditx_core::{AuditLogger, Config, EncodedEntry, RequestContext};
+use auditx_postgres::capture::{Table, enable};
 use auditx_postgres::{PostgresOutbox, outbox};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
 
 use super::*;
+
+/// Returns a row while the collector waits.
+const IS_IDLE: &str =
+    "SELECT 'x' FROM pg_locks WHERE locktype = 'advisory' AND objid = 2 AND mode = 'ExclusiveLock'";
 
 /// Starts a server with the schema, and users who may only store and only collect.
 pub(crate) fn server_with_outbox() -> Server {
@@ -86,7 +91,7 @@ pub(crate) fn emptied(collector: &Collector, server: &Server) {
     let before = collector.progress().emptied;
     let is_done = collector.wait_until(TIMEOUT, |progress| progress.emptied > before + 1);
     assert!(is_done, "{:?}", collector.progress());
-    assert_eq!(server.sql("SELECT count(*) FROM auditx.outbox"), "0");
+    assert_eq!(server.sql("SELECT count(*) FROM auditx.waiting"), "0");
 }
 
 /// Returns the numbers of the invoices in the trail.
@@ -173,9 +178,7 @@ fn a_commit_ends_the_wait_of_a_collector() {
         outbox
     });
     let admin = App::open(&server, "admin");
-    let is_idle =
-        "SELECT 'x' FROM pg_locks WHERE locktype = 'advisory' AND objid = 2 AND mode = 'ExclusiveLock'";
-    auditx_tests::deadline::wait_for("the collector to wait", || admin.value(is_idle));
+    auditx_tests::deadline::wait_for("the collector to wait", || admin.value(IS_IDLE));
     app.post(&logger, 1);
     let mut outbox = waiting.join().unwrap();
     assert_eq!(outbox.take(10).unwrap().len(), 1);
@@ -188,6 +191,67 @@ fn a_commit_ends_the_wait_of_a_collector() {
     app.sql("COMMIT");
     outbox.wait(TIMEOUT).unwrap();
     assert_eq!(outbox.take(10).unwrap().len(), 2);
+}
+
+#[test]
+fn a_change_that_a_trigger_notes_ends_the_wait_of_a_collector() {
+    let server = server_with_outbox();
+    let app = App::open(&server, "admin");
+    app.sql("CREATE TABLE customer (id int PRIMARY KEY, name text)");
+    for table in [Table::new("customer", "crm"), Table::new("customer", "crm").mask(["name"])] {
+        app.runtime.block_on(enable(&server.url("admin", server.port()), &table)).unwrap();
+        let mut outbox = outbox_of(&server);
+        let waiting = thread::spawn(move || {
+            let begin = Instant::now();
+            outbox.wait(TIMEOUT).unwrap();
+            assert!(begin.elapsed() < TIMEOUT, "no notification arrived");
+            outbox
+        });
+        auditx_tests::deadline::wait_for("the collector to wait", || app.value(IS_IDLE));
+        app.sql("INSERT INTO customer VALUES (1); DELETE FROM customer");
+        let mut outbox = waiting.join().unwrap();
+        let rows = outbox.take(10).unwrap();
+        assert_eq!(rows.len(), 2);
+        // This transaction does not notify, so the collector must not wait for that.
+        app.sql("BEGIN; INSERT INTO customer VALUES (2)");
+        outbox.remove(&rows.iter().map(|row| row.key).collect::<Vec<_>>()).unwrap();
+        let begin = Instant::now();
+        outbox.wait(TIMEOUT).unwrap();
+        assert!(begin.elapsed() < TIMEOUT);
+        app.sql("ROLLBACK");
+    }
+}
+
+#[test]
+fn a_change_of_a_row_keeps_its_id_and_another_with_its_number_has_another() {
+    let server = server_with_outbox();
+    let app = App::open(&server, "admin");
+    app.sql("CREATE TABLE customer (id int PRIMARY KEY)");
+    let table = Table::new("customer", "crm");
+    app.runtime.block_on(enable(&server.url("admin", server.port()), &table)).unwrap();
+    app.sql("INSERT INTO customer VALUES (1), (2)");
+    let ids = || outbox_of(&server).take(10).unwrap().iter().map(|row| row.id).collect::<Vec<_>>();
+    let first = ids();
+    assert_ne!(first[0], first[1]);
+    app.sql("ALTER ROLE collector SET timezone = 'Asia/Yangon'");
+    assert_eq!(ids(), first);
+    app.sql("UPDATE auditx.row_change SET at = at + interval '1 microsecond'");
+    let later = ids();
+    app.sql("UPDATE auditx.row_change SET settings = replace(settings, '\"id\"', '\"no\"')");
+    assert!(later.iter().chain(&ids()).all(|id| !first.contains(id)));
+}
+
+#[test]
+fn a_change_of_a_row_that_cannot_be_read_is_set_aside() {
+    let (server, (_directory, logger)) = (server_with_outbox(), trail_to_collect_in());
+    server.sql(
+        "INSERT INTO auditx.row_change (settings, op, versions) VALUES ('{}', 'U', '[null, {\"a\": 1}]')",
+    );
+    let collector = Collector::spawn(&logger, outbox_of(&server)).unwrap();
+    emptied(&collector, &server);
+    assert_eq!(collector.progress().refused, 1);
+    let row = server.sql("SELECT change->'versions', reason FROM auditx.outbox_refused");
+    assert!(row.starts_with("[null, {\"a\": 1}]|invalid change of a row: missing field"), "{row}");
 }
 
 #[test]
@@ -225,7 +289,12 @@ fn an_application_may_only_store_entries_and_a_collector_only_remove_them() {
     for (role, statements) in [
         (
             "app",
-            [
+            vec![
+                "INSERT INTO auditx.row_change (settings, op, versions) VALUES ('', 'U', '[]')".to_owned(),
+                "SELECT * FROM auditx.waiting".to_owned(),
+                "SELECT auditx.note_with_care('INSERT', 0, '[0:5]={a,\"{a}\",\"{}\",\"{}\",0,\"{1}\"}', i, i) \
+                 FROM invoice i"
+                    .to_owned(),
                 "SELECT * FROM auditx.outbox".to_owned(),
                 "DELETE FROM auditx.outbox".to_owned(),
                 format!("INSERT INTO auditx.outbox (id, change) VALUES ({id}, '{{}}')"),
@@ -234,7 +303,8 @@ fn an_application_may_only_store_entries_and_a_collector_only_remove_them() {
         ),
         (
             "collector",
-            [
+            vec![
+                "UPDATE auditx.row_change SET key = 'x'".to_owned(),
                 format!("INSERT INTO auditx.outbox (id, entry) VALUES ({id}, 'x')"),
                 "UPDATE auditx.outbox SET entry = 'x'".to_owned(),
                 "TRUNCATE auditx.outbox".to_owned(),

@@ -132,34 +132,3 @@ fn a_collector_that_is_killed_at_any_moment_records_each_entry_once() {
     eprintln!("{count} entries, {:?}", collector.progress());
     assert_each_once(directory.path(), count);
 }
-
-/// Prints numbers for the documentation: `cargo test --release -p auditx-postgres -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-fn measure_collecting() {
-    let (server, (directory, logger)) = (server_with_outbox(), trail_to_collect_in());
-    let app = App::open(&server, "app");
-    let texts: Vec<String> = (0..50_000).map(|number| entry(&logger, number).to_string()).collect();
-    let admin = App::open(&server, "admin");
-    for part in texts.chunks(5_000) {
-        let rows: Vec<String> =
-            part.iter().map(|text| format!("('{}', '{}')", &text[7..43], text.replace('\'', "''"))).collect();
-        admin.sql(&format!("INSERT INTO auditx.outbox (id, entry) VALUES {}", rows.join(",")));
-    }
-    let begin = Instant::now();
-    let collector = Collector::spawn(&logger, outbox_of(&server)).unwrap();
-    assert!(collector.wait_until(TIMEOUT, |progress| progress.collected == texts.len() as u64));
-    let rate = texts.len() as f64 / begin.elapsed().as_secs_f64();
-    eprintln!("{rate:.0} entries/s collected");
-    let mut delays = Vec::new();
-    for number in 0..300 {
-        let before = collector.progress().collected;
-        app.post(&logger, 50_000 + number);
-        let begin = Instant::now();
-        assert!(collector.wait_until(TIMEOUT, |progress| progress.collected > before));
-        delays.push(begin.elapsed());
-    }
-    delays.sort_unstable();
-    eprintln!("commit to removed from the outbox: median {:?}, 99 % {:?}", delays[150], delays[297]);
-    assert_each_once(directory.path(), 50_300);
-}
