@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use auditx_core::{AuditAction, AuditLogger, BusinessModule, Carrier, EncodedEntry, Error, RequestContext};
+use auditx_core::{
+    AuditAction, AuditLogger, BusinessModule, Carrier, EncodedEntry, Error, LogLevel, RequestContext,
+};
 use auditx_reader::Moment;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
+
+/// The user of an entry if nothing says who it was.
+const UNKNOWN_USER: &str = "UNKNOWN";
 
 /// What happened to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +26,9 @@ pub enum Operation {
     Delete,
     /// All rows of the table were removed at once; which ones is not known.
     Truncate,
+    /// Changes of the source `table` are missing: `old` says up to where they were read, `new` from where on
+    /// they are read again.
+    Lost,
 }
 
 /// A change of a row of a table.
@@ -41,7 +49,7 @@ pub struct Change {
     pub old: Map<String, Value>,
     /// The columns that differ, after it.
     pub new: Map<String, Value>,
-    /// The user of the database.
+    /// The user of the database; empty if it is not known.
     pub database_user: String,
     /// The context that the application carried into the transaction ([`RequestContext::to_carrier`]).
     pub context: BTreeMap<String, String>,
@@ -91,6 +99,7 @@ impl Change {
             Operation::Update => (AuditAction::Update, "updated"),
             Operation::Delete => (AuditAction::Delete, "deleted"),
             Operation::Truncate => (AuditAction::Delete, "truncated"),
+            Operation::Lost => (AuditAction::other("CHANGES_LOST"), "has lost changes"),
         };
         let description = match self.key.as_str() {
             "" => format!("{} {what}", self.table),
@@ -101,11 +110,19 @@ impl Change {
         // Somebody who changed the database directly has no context, and is its user.
         let has_user = context.read(|fields| !fields.user.is_empty());
         let _scope = context.enter();
-        let mut entry = logger
-            .log_change(description, module, action, self.table.as_str(), self.key.as_str())
-            .metadata("database_user", self.database_user.as_str());
+        let mut entry =
+            logger.log_change(description, module, action, self.table.as_str(), self.key.as_str());
+        if !self.database_user.is_empty() {
+            entry = entry.metadata("database_user", self.database_user.as_str());
+        }
         if !has_user {
-            entry = entry.user(self.database_user.as_str());
+            entry = entry.user(match self.database_user.as_str() {
+                "" => UNKNOWN_USER,
+                user => user,
+            });
+        }
+        if self.operation == Operation::Lost {
+            entry = entry.level(LogLevel::Critical).success(false);
         }
         if !old.is_empty() {
             entry = entry.old_values(Value::Object(old.clone()));

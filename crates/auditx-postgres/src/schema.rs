@@ -5,8 +5,12 @@ use crate::connection::Connection;
 use crate::error::{Error, Result};
 
 /// The migrations. Each runs once, in order, in the transaction that also records it.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/logical.sql"),
+];
 
 /// The newest version of the schema.
 pub const VERSION: usize = MIGRATIONS.len();

@@ -7,6 +7,8 @@ mod capture;
 mod certificates;
 mod copies;
 mod cursors;
+mod logical;
+mod logical_failures;
 mod outbox;
 mod outbox_failures;
 mod questions;
