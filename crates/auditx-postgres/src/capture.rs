@@ -185,14 +185,19 @@ pub async fn disable(url: &str, table: &str) -> Result<bool> {
 /// If the server cannot be reached or refuses.
 pub async fn status(url: &str) -> Result<Status> {
     let mut connection = Connection::open(&Address::parse(url)?).await?;
-    if !is_installed(&connection).await? {
+    let sql = "SELECT to_regprocedure('auditx.note_change()') IS NOT NULL";
+    if !connection.client.query_one(sql, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(Status { tables: Vec::new(), waiting: 0, oldest: None, slot: None });
     }
+    let has_log = is_installed(&connection).await?;
     let transaction = connection.client.transaction().await?;
     let mut tables = captured(&transaction, None).await?;
-    tables.extend(logical::captured(&transaction).await?);
-    tables.sort_by(|a, b| a.table.cmp(&b.table));
-    let slot = logical::slot(&transaction).await?;
+    let mut slot = None;
+    if has_log {
+        tables.extend(logical::captured(&transaction).await?);
+        tables.sort_by(|a, b| a.table.cmp(&b.table));
+        slot = logical::slot(&transaction).await?;
+    }
     let sql = "SELECT count(*), extract(epoch FROM clock_timestamp() - min(at))::float8 FROM auditx.outbox";
     let row = transaction.query_one(sql, &[]).await?;
     let seconds: Option<f64> = row.try_get(1)?;
@@ -205,6 +210,7 @@ pub async fn status(url: &str) -> Result<Status> {
     })
 }
 
+/// Whether the schema has what this version needs.
 async fn is_installed(connection: &Connection) -> Result<bool> {
     let sql = "SELECT to_regclass('auditx.logical_slot') IS NOT NULL";
     Ok(connection.client.query_one(sql, &[]).await?.try_get(0)?)

@@ -1,9 +1,11 @@
-//! `auditx capture run`: moves what committed from the outbox of a database into a trail.
+//! `auditx capture run`: moves what committed from the outbox and the log of a database into a trail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
+use auditx_capture::{Collector, Progress};
 use auditx_core::AuditLogger;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -17,7 +19,8 @@ use crate::trail::{TIMEOUT, Trail};
 ///
 /// Each change becomes an entry exactly once, whenever this command, the database or
 /// the machine fails. A change leaves the database after its entry is durable.
-/// Failures are retried. One process collects from a database at a time.
+/// Failures are retried. One process collects from a database at a time. If tables
+/// are captured from the log, the user needs the attribute REPLICATION.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {
@@ -66,25 +69,31 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 }
 
 fn collect(arguments: &Arguments, logger: &AuditLogger, stop: &AtomicBool) -> Result<Status, Failure> {
-    let collector = arguments.from.collect(logger)?;
+    let collectors = arguments.from.collect(logger)?;
     let mut reported = String::new();
     while !stop.load(Ordering::Relaxed) {
-        if collector.wait_until(POLL_INTERVAL, |progress| arguments.once && progress.emptied > 0) {
-            break;
+        match collectors.iter().find(|collector| collector.progress().emptied == 0) {
+            Some(first) => drop(first.wait_until(POLL_INTERVAL, |progress| progress.emptied > 0)),
+            None if arguments.once => break,
+            None => thread::sleep(POLL_INTERVAL),
         }
-        let error = collector.progress().error;
+        let mut errors: Vec<String> = collectors.iter().map(|collector| collector.progress().error).collect();
+        errors.retain(|error| !error.is_empty());
+        let error = errors.join("; ");
         if error != reported {
             let text = if error.is_empty() { "collecting again" } else { &error };
             print_message(&sanitized(text));
             reported = error;
         }
     }
-    let progress = collector.progress();
-    drop(collector);
-    print_message(&format!("{} recorded", counted(progress.collected, "change")));
-    if progress.refused == 0 {
+    let progress: Vec<Progress> = collectors.iter().map(Collector::progress).collect();
+    drop(collectors);
+    let collected = progress.iter().map(|progress| progress.collected).sum();
+    let refused = progress.iter().map(|progress| progress.refused).sum();
+    print_message(&format!("{} recorded", counted(collected, "change")));
+    if refused == 0 {
         return Ok(Status::Success);
     }
-    print_message(&format!("{} refused: see app.log", counted(progress.refused, "row")));
+    print_message(&format!("{} refused: see app.log", counted(refused, "row")));
     Ok(Status::Negative)
 }

@@ -20,6 +20,16 @@ pub(crate) struct Status {
     pub(crate) tables: Vec<Captured>,
     pub(crate) waiting: u64,
     pub(crate) oldest: Option<Duration>,
+    pub(crate) slot: Option<Slot>,
+}
+
+/// A replication slot.
+pub(crate) struct Slot {
+    pub(crate) name: String,
+    pub(crate) is_there: bool,
+    pub(crate) is_read: bool,
+    pub(crate) retained: u64,
+    pub(crate) waiting: u64,
 }
 
 /// A table that is captured.
@@ -31,6 +41,7 @@ pub(crate) struct Captured {
     pub(crate) exclude: Vec<String>,
     pub(crate) mask: Vec<String>,
     pub(crate) is_active: bool,
+    pub(crate) is_from_log: bool,
 }
 
 /// A table to capture.
@@ -69,6 +80,10 @@ impl Database {
         match self.0 {}
     }
 
+    pub(crate) fn enable_logical(&self, _: &Table) -> Result<Captured, Failure> {
+        match self.0 {}
+    }
+
     pub(crate) fn disable(&self, _: &str) -> Result<bool, Failure> {
         match self.0 {}
     }
@@ -77,7 +92,7 @@ impl Database {
         match self.0 {}
     }
 
-    pub(crate) fn collect(&self, _: &AuditLogger) -> Result<Collector, Failure> {
+    pub(crate) fn collect(&self, _: &AuditLogger) -> Result<Vec<Collector>, Failure> {
         match self.0 {}
     }
 }

@@ -15,7 +15,10 @@ use super::logical::{caught_up, entries, log_of, logging};
 use super::outbox::{App, trail_to_collect_in};
 use super::*;
 
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 40;
+
+/// How long the application pauses between transactions, so that there are not too many changes to check.
+const PACE: Duration = Duration::from_micros(500);
 
 /// The trail and the address for the process that is killed.
 const DIRECTORY: &str = "AUDITX_TEST_LOG_IN";
@@ -34,7 +37,7 @@ fn assert_each_once(directory: &Path, count: u64) {
     assert!(found.into_iter().eq(0..count));
 }
 
-/// Commits transactions of one to 20 changes on another thread while `disturb` runs. Returns how many changes.
+/// Commits transactions of one to four changes on another thread while `disturb` runs. Returns how many changes.
 fn while_an_application_commits(server: &Server, disturb: impl FnOnce()) -> u64 {
     let (app, mut random) = (App::open(server, "app"), Random::seeded());
     let is_over = AtomicBool::new(false);
@@ -43,9 +46,10 @@ fn while_an_application_commits(server: &Server, disturb: impl FnOnce()) -> u64 
             let mut next = 0;
             // ORDERING: nothing else is read from the other thread.
             while !is_over.load(Ordering::Relaxed) {
-                let end = next + 1 + random.below(20);
+                let end = next + 1 + random.below(4);
                 app.sql(&format!("INSERT INTO event SELECT generate_series({next}, {end} - 1)"));
                 next = end;
+                thread::sleep(PACE);
             }
             next
         });

@@ -9,6 +9,7 @@ mod copies;
 mod cursors;
 mod logical;
 mod logical_failures;
+mod logical_measures;
 mod outbox;
 mod outbox_failures;
 mod questions;
