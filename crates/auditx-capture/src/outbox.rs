@@ -65,9 +65,9 @@ pub trait Outbox: Send + 'static {
     /// If the database fails.
     fn waiting(&mut self) -> Result<Option<(Vec<Uuid>, Moment)>>;
 
-    /// Returns the series of the ids, if the rows come from a log in which they stay: then the collector searches
-    /// the trail for the last of the series instead of for the ids of [`Outbox::waiting`], which may be empty,
-    /// and calls [`Outbox::resume`] with it.
+    /// Returns the series of the ids, if the rows come from a log in which they stay: then the collector
+    /// searches the trail for the last of the series instead of for the ids of [`Outbox::waiting`], which may
+    /// be empty, and calls [`Outbox::resume`] with it.
     fn series(&self) -> Option<Series> {
         None
     }

@@ -100,8 +100,8 @@ pub struct Captured {
     pub exclude: Vec<String>,
     /// The columns whose values are masked.
     pub mask: Vec<String>,
-    /// `false` if somebody disabled the triggers with `ALTER TABLE`, or if the log does not have all old values
-    /// of a partition, or the table is no longer published.
+    /// `false` if somebody disabled the triggers with `ALTER TABLE`, if the log does not have all old values
+    /// of a partition, or if the table is no longer published.
     pub is_active: bool,
     /// `true` if its changes are read from the log.
     pub is_from_log: bool,
@@ -160,8 +160,8 @@ pub async fn enable(url: &str, table: &Table) -> Result<Captured> {
 }
 
 /// Disables the capture of a table. Returns `false` if it was not captured. What triggers noted waits further
-/// for a collector. If no other table is captured from the log, the publication and the slot are dropped: what
-/// was not collected from the log by then is lost.
+/// for a collector. If no other table is captured from the log, the publication and the slot are dropped:
+/// what was not collected from the log by then is lost.
 ///
 /// # Errors If there is no such table, if it is locked for longer than 5 seconds, or if the server cannot be
 /// reached or refuses.

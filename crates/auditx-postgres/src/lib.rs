@@ -50,6 +50,7 @@ mod replication;
 mod column_value;
 mod logged_table;
 mod log_changes;
+mod log_slot;
 mod log_session;
 mod log_outbox;
 pub mod capture;

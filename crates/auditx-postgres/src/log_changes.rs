@@ -14,6 +14,9 @@ use crate::value::Timestamptz;
 /// The prefix of the message that has the context of the changes after it.
 const CONTEXT: &str = "auditx.context";
 
+/// The prefix of the message that says that settings of tables were changed.
+const SETTINGS: &str = "auditx.settings";
+
 /// The longest context, in bytes. As for triggers, a longer one is ignored.
 const MAX_CONTEXT: usize = 64 * 1024;
 
@@ -43,6 +46,8 @@ pub(crate) enum Step {
     Continue,
     /// Load the settings of this table, and pass it to [`LogChanges::describe`].
     Describe(Relation),
+    /// Load the settings of all tables again.
+    DescribeAll,
     Changes(Vec<Waiting>),
 }
 
@@ -115,6 +120,7 @@ impl LogChanges {
                 }
                 return Ok(Step::Continue);
             }
+            Message::Emitted { prefix: SETTINGS, .. } => return Ok(Step::DescribeAll),
             Message::Emitted { .. } | Message::Other => return Ok(Step::Continue),
             Message::Truncate { relations } => {
                 let truncated = |oid| self.number(oid, None);
@@ -130,8 +136,9 @@ impl LogChanges {
         Ok(Step::Changes(row?.into_iter().collect()))
     }
 
-    /// Returns the change of a row, or of all rows; `None` if nothing is noted of it or if it is recorded already.
-    /// It has its number in any case: that must not depend on the settings, which may differ at the next reading.
+    /// Returns the change of a row, or of all rows; `None` if nothing is noted of it or if it is recorded
+    /// already. It has its number in any case: that must not depend on the settings, which may differ at the
+    /// next reading.
     fn number(&mut self, oid: u32, row: Option<RowChange<'_>>) -> Result<Option<Waiting>, String> {
         let transaction = self.transaction.as_mut().ok_or("a change outside a transaction")?;
         transaction.index = transaction.index.checked_add(1).ok_or("too many changes in a transaction")?;

@@ -1,28 +1,20 @@
 //! A collector's connections for changes in the log: one that streams them, and one for requests.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::time::Duration;
 
-use auditx_capture::{Content, Error as CaptureError, Result, Series, Waiting};
+use auditx_capture::{Change, Content, Error as CaptureError, Result, Series, Waiting};
 use auditx_reader::Moment;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::address::Address;
-use crate::column_value::Shape;
 use crate::connection::Connection;
-use crate::error::Error;
 use crate::log_changes::{LogChanges, Step};
-use crate::logged_table::{LAST_BUILT_IN, LoggedTable, Settings};
+use crate::log_slot::{REQUEST, database, invalid, slot, start, table, within};
 use crate::lsn::Lsn;
 use crate::pgoutput::{self, Invalid, Relation};
-use crate::replication::{Frame, IN_USE, Replication};
+use crate::replication::{Frame, Replication};
 use crate::value::{Jsonb, Timestamptz, Uuid};
-
-/// The slot of the database, as it was noted and as it is.
-const SLOT: &str = "SELECT l.name, l.identity, l.confirmed::text, s.confirmed_flush_lsn::text, s.wal_status, \
-     (SELECT oid FROM pg_database WHERE datname = current_database()) \
-     FROM auditx.logical_slot l LEFT JOIN pg_replication_slots s ON s.slot_name = l.name";
 
 const FLUSHED: &str = "SELECT pg_current_wal_flush_lsn()::text";
 
@@ -39,15 +31,8 @@ const KEEPALIVES: &str =
 const FORMATS: &str = "SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET intervalstyle = 'postgres'; \
      SET bytea_output = 'hex'; SET extra_float_digits = 1";
 
-/// How long a request may take, and how long the stream may be silent while the server is behind.
-const REQUEST: Duration = Duration::from_secs(60);
-
 /// How often the server is asked how far it is.
 const ASK: Duration = Duration::from_millis(5);
-
-/// A reader that has just ended may still have the slot for a moment.
-const ATTEMPTS: u32 = 10;
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 
 /// A round takes as many changes as were asked for, but not many more bytes than this.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -69,6 +54,8 @@ pub(crate) struct LogSession {
     slot: String,
     series: Series,
     changes: LogChanges,
+    /// The tables as the log described them last.
+    relations: HashMap<u32, Relation>,
     /// A row that says that changes are missing.
     lost: Option<Waiting>,
     /// The server has sent everything that committed before this position.
@@ -81,64 +68,6 @@ pub(crate) struct LogSession {
     has_recorded: bool,
     /// Rows that were taken and are neither removed nor refused.
     taken: HashMap<i64, Waiting>,
-}
-
-/// Limits the time of a request. A connection that did not answer must not be used again.
-async fn within<T, E: Into<Error>>(request: impl Future<Output = Result<T, E>>) -> Result<T> {
-    match timeout(REQUEST, request).await {
-        Ok(outcome) => outcome.map_err(|error| CaptureError::database(error.into())),
-        Err(_) => Err(CaptureError::database(format!("PostgreSQL: no answer within {REQUEST:?}"))),
-    }
-}
-
-fn database(error: impl Into<Error>) -> CaptureError {
-    CaptureError::database(error.into())
-}
-
-fn invalid(why: &str) -> CaptureError {
-    CaptureError::database(format!("PostgreSQL: cannot read the log: the server sent {why}"))
-}
-
-/// The slot of the database.
-struct Slot {
-    name: String,
-    identity: [u8; 16],
-    database: u32,
-    noted: Lsn,
-    confirmed: Lsn,
-}
-
-async fn slot(requests: &Connection) -> Result<Slot> {
-    let rows = within(requests.client.query(SLOT, &[])).await?;
-    let [row] = &rows[..] else {
-        return Err(CaptureError::database(
-            "no table of the database is captured from the log: start with `auditx capture enable --logical`",
-        ));
-    };
-    let name: String = row.try_get(0).map_err(database)?;
-    let identity: Uuid = row.try_get(1).map_err(database)?;
-    let lsn = |column| {
-        let text: Option<&str> = row.try_get(column).map_err(database)?;
-        Ok(text.map(|text| Lsn::parse(text).ok_or_else(|| invalid("an invalid position"))).transpose()?)
-    };
-    let noted: Lsn = lsn(2)?.unwrap_or_default();
-    let Some(confirmed) = lsn(3)? else {
-        return Err(CaptureError::database(format!(
-            "the replication slot {name} does not exist: it was dropped, or the server was replaced by one \
-             without it. Changes after {noted} are missing; run `auditx capture enable --logical` again for \
-             one of the tables to create it, and the trail will say so"
-        )));
-    };
-    let status: Option<&str> = row.try_get(4).map_err(database)?;
-    if status == Some("lost") {
-        return Err(CaptureError::database(format!(
-            "the replication slot {name} is invalid: the server removed the log after {confirmed} \
-             (max_slot_wal_keep_size). Drop it with pg_drop_replication_slot, and run `auditx capture enable \
-             --logical` again for one of the tables to create it; the trail will say what is missing"
-        )));
-    }
-    let database = row.try_get(5).map_err(database)?;
-    Ok(Slot { name, identity: identity.0, database, noted, confirmed })
 }
 
 impl LogSession {
@@ -168,6 +97,7 @@ impl LogSession {
             series,
             lost: lost.transpose().map_err(|why| invalid(&why))?,
             changes,
+            relations: HashMap::new(),
             sent_to: slot.confirmed,
             noted: slot.noted,
             confirmed: slot.confirmed,
@@ -227,7 +157,8 @@ impl LogSession {
         Lsn::parse(row.try_get(0).map_err(database)?).ok_or_else(|| invalid("an invalid position"))
     }
 
-    /// Waits for the next message. Returns `None` if all transactions were sent that committed before `target`.
+    /// Waits for the next message. Returns `None` if all transactions were sent that committed before
+    /// `target`.
     async fn next_before(&mut self, target: Lsn) -> Result<Option<Frame>> {
         let deadline = Instant::now() + REQUEST;
         while self.read_to() < target {
@@ -304,45 +235,17 @@ impl LogSession {
             Step::Continue => Ok(Vec::new()),
             Step::Changes(rows) => Ok(rows),
             Step::Describe(relation) => {
-                let table = self.table(&relation).await?;
-                self.changes.describe(relation.oid, table);
+                self.changes.describe(relation.oid, table(&self.requests, &relation).await?);
+                self.relations.insert(relation.oid, relation);
+                Ok(Vec::new())
+            }
+            Step::DescribeAll => {
+                for (oid, relation) in &self.relations {
+                    self.changes.describe(*oid, table(&self.requests, relation).await?);
+                }
                 Ok(Vec::new())
             }
         }
-    }
-
-    async fn table(&self, relation: &Relation) -> Result<LoggedTable> {
-        let client = &self.requests.client;
-        let row = within(client.query_opt(include_str!("logical/table.sql"), &[&relation.oid])).await?;
-        let settings = row.map(|row| {
-            Ok::<_, tokio_postgres::Error>(Settings {
-                entity_type: row.try_get(0)?,
-                module: row.try_get(1)?,
-                key: row.try_get(2)?,
-                mask: row.try_get(3)?,
-                exclude: row.try_get(4)?,
-                renamed: row.try_get(5)?,
-                present: row.try_get(6)?,
-            })
-        });
-        let settings = settings.transpose().map_err(database)?;
-        let types = relation.columns.iter().map(|column| column.type_oid);
-        let own: Vec<u32> = types.filter(|oid| *oid > LAST_BUILT_IN).collect();
-        let mut shapes = HashMap::new();
-        if !own.is_empty() {
-            for row in within(client.query(include_str!("logical/types.sql"), &[&own])).await? {
-                let [of, base, element]: [u32; 3] = [
-                    row.try_get(0).map_err(database)?,
-                    row.try_get(1).map_err(database)?,
-                    row.try_get(2).map_err(database)?,
-                ];
-                let is_own_array = element != 0 && base > LAST_BUILT_IN;
-                let shape =
-                    if is_own_array { Shape::Array(Box::new(Shape::of(element))) } else { Shape::of(base) };
-                shapes.insert(of, shape);
-            }
-        }
-        Ok(LoggedTable::new(relation, settings, &shapes))
     }
 
     pub(crate) async fn remove(&mut self, keys: &[i64]) -> Result<()> {
@@ -401,36 +304,10 @@ impl LogSession {
     }
 }
 
-/// Begins to stream what is not confirmed yet.
-async fn start(stream: &mut Replication, slot: &str) -> Result<()> {
-    let request = format!(
-        "START_REPLICATION SLOT \"{slot}\" LOGICAL 0/0 \
-         (proto_version '1', publication_names 'auditx', messages 'true')"
-    );
-    for attempt in 1.. {
-        let started = timeout(REQUEST, stream.start(&request)).await;
-        match started {
-            Ok(Ok(())) => break,
-            Ok(Err(refusal)) if refusal.code == IN_USE => {
-                if attempt == ATTEMPTS {
-                    return Err(CaptureError::taken(format!(
-                        "another collector reads the log of this database: {}; stop it first",
-                        refusal.error
-                    )));
-                }
-                sleep(BETWEEN_ATTEMPTS).await;
-            }
-            Ok(Err(refusal)) => return Err(CaptureError::database(refusal.error)),
-            Err(_) => return Err(CaptureError::database("PostgreSQL: no answer to START_REPLICATION")),
-        }
-    }
-    Ok(())
-}
-
 /// Returns a row without its columns, in case it is refused.
 fn brief(row: &Waiting) -> Waiting {
     let Content::Change(change) = &row.content else { return row.clone() };
-    let mut brief = auditx_capture::Change::new(change.at, "", change.table.as_str(), change.operation);
+    let mut brief = Change::new(change.at, "", change.table.as_str(), change.operation);
     brief.key.clone_from(&change.key);
     Waiting::new(row.key, row.id, Content::Change(Box::new(brief)))
 }

@@ -76,8 +76,8 @@ pub async fn store(transaction: &impl GenericClient, entry: &EncodedEntry) -> Re
     Ok(())
 }
 
-/// Gives the changes that follow in this transaction a context: user, request, branch and the other fields are
-/// part of their entries.
+/// Gives the changes that follow in this transaction a context: user, request, branch and the other fields
+/// are part of their entries.
 ///
 /// # Errors
 /// If the server refuses.

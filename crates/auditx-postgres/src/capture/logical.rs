@@ -36,8 +36,8 @@ const SLOT: &str = "SELECT l.name, coalesce(s.wal_status <> 'lost', false), coal
      coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), s.confirmed_flush_lsn), 0)::int8 \
      FROM auditx.logical_slot l LEFT JOIN pg_replication_slots s ON s.slot_name = l.name";
 
-/// Creates the slot if there is none. If it is noted but was dropped, the position that was noted is kept: the
-/// collector records that changes are missing after it. Slots have names of the whole server.
+/// Creates the slot if there is none. If it is noted but was dropped, the position that was noted is kept:
+/// the collector records that changes are missing after it. Slots have names of the whole server.
 const CREATE_SLOT: &str = "SELECT pg_create_logical_replication_slot('auditx_' || oid, 'pgoutput') \
      FROM pg_database WHERE datname = current_database() \
      AND NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'auditx_' || oid)";
@@ -45,6 +45,8 @@ const NOTE_SLOT: &str = "INSERT INTO auditx.logical_slot (name, confirmed) \
      SELECT slot_name, confirmed_flush_lsn FROM pg_replication_slots \
      WHERE database = current_database() AND slot_name = 'auditx_' || datoid \
      ON CONFLICT DO NOTHING";
+const DROP_LOST: &str = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+     WHERE wal_status = 'lost' AND slot_name IN (SELECT name FROM auditx.logical_slot)";
 const DROP_SLOT: &str = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
      WHERE slot_name IN (SELECT name FROM auditx.logical_slot)";
 
@@ -57,8 +59,8 @@ const DROP_SLOT: &str = "SELECT pg_drop_replication_slot(slot_name) FROM pg_repl
 ///
 /// # Errors
 /// If `wal_level` is not `logical`, if there is no such table or column, if it has no key and none is given,
-/// if triggers capture it already, if it is locked for more than 5 seconds, or if the server cannot be reached
-/// or refuses: the user must be a superuser.
+/// if triggers capture it already, if it is locked for more than 5 seconds, or if the server cannot be
+/// reached or refuses: the user must be a superuser.
 pub async fn enable_logical(url: &str, table: &Table) -> Result<Captured> {
     let mut connection = Connection::open(&Address::parse(url)?).await?;
     check_level(&connection).await?;
@@ -82,7 +84,10 @@ pub async fn enable_logical(url: &str, table: &Table) -> Result<Captured> {
         }
     }
     let found = captured(&transaction).await?;
+    // Collectors read the settings again when they come to this place in the log.
+    transaction.execute("SELECT pg_logical_emit_message(true, 'auditx.settings', '')", &[]).await?;
     transaction.commit().await?;
+    connection.client.execute(DROP_LOST, &[]).await?;
     connection.client.execute(CREATE_SLOT, &[]).await?;
     connection.client.execute(NOTE_SLOT, &[]).await?;
     let of_table = found.into_iter().find(|captured| captured.entity_type == entity_type(&relation));
@@ -95,8 +100,8 @@ async fn check_level(connection: &Connection) -> Result<()> {
         return Ok(());
     }
     Err(Error::refused(format!(
-        "wal_level is {level}: run `ALTER SYSTEM SET wal_level = 'logical'` and restart the server, or capture \
-         by trigger, without --logical"
+        "wal_level is {level}: run `ALTER SYSTEM SET wal_level = 'logical'` and restart the server, or \
+         capture by trigger, without --logical"
     )))
 }
 

@@ -1,4 +1,5 @@
--- Returns the base types of types, and the types of the elements of arrays; 0 if there are none. $1: the types.
+-- Returns the base types of types, and the types of the elements of arrays; 0 if there are none. $1: the
+-- types.
 WITH RECURSIVE base AS (
     SELECT oid AS of, oid, typtype, typbasetype, typelem, typcategory FROM pg_type WHERE oid = ANY($1::oid[])
     UNION ALL

@@ -8,8 +8,8 @@ CREATE TABLE auditx.logical (
     key text[] NOT NULL,
     mask text[] NOT NULL,
     exclude text[] NOT NULL,
-    -- The numbers of key, masked and excluded columns, which may be renamed. They count only for the table with
-    -- this id: a restored dump has others.
+    -- The numbers of key, masked and excluded columns, which may be renamed. They count only for the table
+    -- with this id: a restored dump has others.
     numbers int[] NOT NULL,
     numbered oid NOT NULL
 );
@@ -21,8 +21,8 @@ CREATE TABLE auditx.logical_identity (
     identity text NOT NULL
 );
 
--- The slot of this database. `confirmed` is written before the server is told that it may remove the log up to
--- there: if the slot is further, somebody else moved it or created it again, and changes are missing.
+-- The slot of this database. `confirmed` is written before the server is told that it may remove the log up
+-- to there: if the slot is further, somebody else moved it or created it again, and changes are missing.
 CREATE TABLE auditx.logical_slot (
     name text PRIMARY KEY,
     identity uuid NOT NULL DEFAULT gen_random_uuid(),

@@ -12,7 +12,7 @@ use super::*;
 
 pub(crate) const LOGICAL: &[&str] = &["fsync=off", "shared_buffers=16MB", "wal_level=logical"];
 
-fn wait_for<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
@@ -20,11 +20,11 @@ pub(crate) fn enable(server: &Server, table: &Table) -> Result<Captured> {
     wait_for(capture::enable_logical(&server.url("admin", server.port()), table))
 }
 
-fn disable(server: &Server, table: &str) -> Result<bool> {
+pub(crate) fn disable(server: &Server, table: &str) -> Result<bool> {
     wait_for(capture::disable(&server.url("admin", server.port()), table))
 }
 
-fn status(server: &Server) -> Status {
+pub(crate) fn status(server: &Server) -> Status {
     wait_for(capture::status(&server.url("admin", server.port()))).unwrap()
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn logging(create: &str, table: &Table) -> Server {
     server
 }
 
-fn customers() -> Server {
+pub(crate) fn customers() -> Server {
     let create = "CREATE TABLE customer (id int PRIMARY KEY, name text, credit numeric)";
     logging(create, &Table::new("customer", "crm"))
 }
@@ -63,22 +63,22 @@ pub(crate) fn entries(directory: &Path, entity_type: &str) -> Vec<Value> {
 }
 
 /// Collects what waits and returns the changes since the last call: action, key, old and new columns.
-struct Watch {
-    collector: Collector,
-    logger: AuditLogger,
-    directory: TempDir,
+pub(crate) struct Watch {
+    pub(crate) collector: Collector,
+    pub(crate) logger: AuditLogger,
+    pub(crate) directory: TempDir,
     entity_type: &'static str,
     seen: usize,
 }
 
 impl Watch {
-    fn new(server: &Server, entity_type: &'static str) -> Self {
+    pub(crate) fn new(server: &Server, entity_type: &'static str) -> Self {
         let (directory, logger) = trail_to_collect_in();
         let collector = Collector::spawn(&logger, log_of(server)).unwrap();
         Self { directory, logger, collector, entity_type, seen: 0 }
     }
 
-    fn entries(&mut self) -> Vec<Value> {
+    pub(crate) fn entries(&mut self) -> Vec<Value> {
         caught_up(&self.collector);
         self.logger.flush(TIMEOUT).unwrap();
         let all = entries(self.directory.path(), self.entity_type);
@@ -87,7 +87,7 @@ impl Watch {
         new
     }
 
-    fn changes(&mut self) -> Vec<Value> {
+    pub(crate) fn changes(&mut self) -> Vec<Value> {
         let entries = self.entries();
         let of = |entry: &Value| {
             json!([entry["action"], entry["entity_id"], entry["old_values"], entry["new_values"]])
@@ -136,10 +136,11 @@ fn only_what_committed_and_differs_is_recorded() {
 fn each_type_has_the_value_that_a_trigger_notes() {
     let create = |name: &str| {
         format!(
-            "CREATE TABLE {name} (id uuid PRIMARY KEY, amount numeric, at timestamptz, local timestamp, day date, \
-             doc jsonb, raw_doc json, tags text[], numbers int[], grid float8[], mood mood, moods mood[], raw bytea, \
-             flag bool, flags bool[], number float8, real float4, nothing text, big bigint, span interval, \
-             network inet, code char(5), short positive, clock time, long text, file bytea)"
+            "CREATE TABLE {name} (id uuid PRIMARY KEY, amount numeric, at timestamptz, local timestamp, \
+             day date, \
+             doc jsonb, raw_doc json, tags text[], numbers int[], grid float8[], mood mood, moods mood[], \
+             raw bytea, flag bool, flags bool[], number float8, real float4, nothing text, big bigint, \
+             span interval, network inet, code char(5), short positive, clock time, long text, file bytea)"
         )
     };
     let types = "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)";
@@ -155,13 +156,15 @@ fn each_type_has_the_value_that_a_trigger_notes() {
             "SET timezone = 'UTC'; INSERT INTO {name} VALUES ('00000000-0000-0000-0000-000000000007', \
              1234567.1200, '2026-01-31 09:00:00.123456+06:30', '2026-01-31 09:00:00', '2026-01-31', \
              '{{\"a\": [1.10, null]}}', '{{ \"b\": 1 }}', '{{x,NULL,\"y,z\"}}', '[0:1]={{1,NULL}}', \
-             '{{{{1.5,NaN}},{{0.1,-2}}}}', 'bad', '{{good,bad}}', '\\x00ff', true, '{{t,f}}', 'NaN', 0.1, NULL, \
+             '{{{{1.5,NaN}},{{0.1,-2}}}}', 'bad', '{{good,bad}}', '\\x00ff', true, '{{t,f}}', \
+             'NaN', 0.1, NULL, \
              9223372036854775807, '1 day 02:03', '10.0.0.1/8', 'ab', 7, '12:30', repeat('ü', 4097), \
              decode(repeat('00', 9000), 'hex'));"
         ));
         server.sql(&format!(
-            "SET timezone = 'UTC'; UPDATE {name} SET amount = amount + 1, at = 'infinity', doc = '{{}}', tags = '{{}}', \
-             mood = 'good', flag = NULL, number = 0.1, real = NULL, short = 8; DELETE FROM {name}"
+            "SET timezone = 'UTC'; UPDATE {name} SET amount = amount + 1, at = 'infinity', doc = '{{}}', \
+             tags = '{{}}', mood = 'good', flag = NULL, number = 0.1, real = NULL, short = 8; \
+             DELETE FROM {name}"
         ));
     }
     let logged = watch.entries();
@@ -376,120 +379,4 @@ fn what_was_recorded_but_not_confirmed_is_not_recorded_again() {
         .map(|entry| entry["entity_id"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(keys, (1..=10).map(|number| number.to_string()).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_second_collector_is_refused() {
-    let server = customers();
-    let first = log_of(&server);
-    let error = LogOutbox::open(&server.url("collector", server.port())).unwrap_err();
-    assert!(error.is_taken() && error.to_string().contains("stop it first"), "{error}");
-    drop(first);
-    log_of(&server);
-}
-
-#[test]
-fn an_entry_of_an_application_cannot_pretend_to_be_of_the_log() {
-    let server = customers();
-    let (directory, logger) = trail_to_collect_in();
-    let forged = logger
-        .log("forged")
-        .encode_as(auditx_capture::Series::new(b"erp").id(1 << 50, 1).unwrap(), std::time::SystemTime::now());
-    let app = App::open(&server, "admin");
-    app.store(&forged.unwrap());
-    let collector =
-        Collector::spawn(&logger, PostgresOutbox::open(&server.url("collector", server.port())).unwrap());
-    let collector = collector.unwrap();
-    caught_up(&collector);
-    assert_eq!((collector.progress().collected, collector.progress().refused), (0, 1));
-    assert!(server.sql("SELECT reason FROM auditx.outbox_refused").contains("version 8"));
-    assert!(!lines(directory.path()).iter().any(|line| line.contains("forged")));
-}
-
-#[test]
-fn a_slot_that_is_gone_is_an_error_and_then_a_gap_in_the_trail() {
-    let server = customers();
-    let mut watch = Watch::new(&server, "customer");
-    server.sql("INSERT INTO customer VALUES (1)");
-    assert_eq!(watch.changes().len(), 1);
-    let Watch { directory, logger, collector, .. } = watch;
-    drop(collector);
-    auditx_tests::deadline::wait_for("the slot to be free", || {
-        server.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active");
-        (server.sql("SELECT count(*) FROM pg_replication_slots") == "0").then_some(())
-    });
-    let error = LogOutbox::open(&server.url("collector", server.port())).unwrap_err().to_string();
-    assert!(error.contains("does not exist") && error.contains("enable --logical"), "{error}");
-    assert!(!status(&server).slot.unwrap().is_there);
-    server.sql("INSERT INTO customer VALUES (2)");
-    enable(&server, &Table::new("customer", "crm")).unwrap();
-    server.sql("INSERT INTO customer VALUES (3)");
-    for _ in 0..2 {
-        let collector = Collector::spawn(&logger, log_of(&server)).unwrap();
-        caught_up(&collector);
-    }
-    logger.flush(TIMEOUT).unwrap();
-    let keys: Vec<Value> =
-        entries(directory.path(), "customer").iter().map(|entry| entry["entity_id"].clone()).collect();
-    assert_eq!(keys, ["1", "3"]);
-    let lost = entries(directory.path(), "replication_slot");
-    assert_eq!(
-        (lost.len(), &lost[0]["action"], &lost[0]["success"]),
-        (1, &json!("CHANGES_LOST"), &json!(false))
-    );
-    assert!(lost[0]["old_values"]["read_to"].is_string(), "{lost:?}");
-}
-
-#[test]
-fn disabling_restores_what_was_there() {
-    let server = logging(
-        "CREATE TABLE customer (id int PRIMARY KEY, code int NOT NULL); \
-         CREATE UNIQUE INDEX by_code ON customer (code); \
-         ALTER TABLE customer REPLICA IDENTITY USING INDEX by_code; CREATE TABLE other (id int PRIMARY KEY)",
-        &Table::new("customer", "crm"),
-    );
-    enable(&server, &Table::new("other", "crm")).unwrap();
-    let identity =
-        || server.sql("SELECT relreplident FROM pg_class WHERE relname IN ('customer', 'other') ORDER BY 1");
-    assert_eq!(identity(), "f\nf");
-    let found = status(&server);
-    assert!(found.tables.iter().all(|table| table.is_active && table.is_from_log), "{found:?}");
-    let slot = found.slot.unwrap();
-    assert!(slot.is_there && !slot.is_read && slot.name.starts_with("auditx_"), "{slot:?}");
-    assert!(disable(&server, "other").unwrap());
-    assert!(!disable(&server, "other").unwrap());
-    assert_eq!(status(&server).tables.len(), 1);
-    let reader = log_of(&server);
-    let error = disable(&server, "customer").unwrap_err().to_string();
-    assert!(error.contains("stop it first"), "{error}");
-    drop(reader);
-    auditx_tests::deadline::wait_for("the slot to be free", || disable(&server, "customer").ok());
-    assert_eq!(identity(), "d\ni");
-    assert!(status(&server).slot.is_none() && status(&server).tables.is_empty());
-    let left = "SELECT (SELECT count(*) FROM pg_replication_slots) + (SELECT count(*) FROM pg_publication)";
-    assert_eq!(server.sql(left), "0");
-}
-
-#[test]
-fn what_cannot_be_captured_from_the_log_is_refused_with_words() {
-    let server = Server::start_with(&["fsync=off", "shared_buffers=16MB", "wal_level=replica"]);
-    server.sql("CREATE TABLE customer (id int PRIMARY KEY)");
-    let refusal = enable(&server, &Table::new("customer", "crm")).unwrap_err().to_string();
-    assert!(refusal.contains("wal_level is replica") && refusal.contains("restart"), "{refusal}");
-    let server = customers();
-    server.sql(
-        "CREATE TABLE loose (id int, name text); CREATE TABLE noted (id int PRIMARY KEY); \
-         CREATE TABLE parts (id int) PARTITION BY LIST (id)",
-    );
-    let url = server.url("admin", server.port());
-    wait_for(capture::enable(&url, &Table::new("noted", "m"))).unwrap();
-    let refusal = |table: &Table| enable(&server, table).unwrap_err().to_string();
-    assert!(refusal(&Table::new("loose", "m")).contains("no primary key: name the columns"));
-    assert_eq!(refusal(&Table::new("loose", "m").key(["id"]).mask(["no"])), "no column no in loose");
-    assert!(refusal(&Table::new("noted", "m")).contains("captured by triggers already"));
-    assert!(refusal(&Table::new("parts", "m").key(["id"])).contains("no primary key"));
-    let error = wait_for(capture::enable(&url, &Table::new("customer", "m"))).unwrap_err().to_string();
-    assert!(error.contains("captured from the log already"), "{error}");
-    let without = LogOutbox::open(&server.url("app", server.port())).unwrap_err().to_string();
-    assert!(without.contains("permission denied"), "{without}");
 }

@@ -37,7 +37,8 @@ fn assert_each_once(directory: &Path, count: u64) {
     assert!(found.into_iter().eq(0..count));
 }
 
-/// Commits transactions of one to four changes on another thread while `disturb` runs. Returns how many changes.
+/// Commits transactions of one to four changes on another thread while `disturb` runs. Returns how many
+/// changes.
 fn while_an_application_commits(server: &Server, disturb: impl FnOnce()) -> u64 {
     let (app, mut random) = (App::open(server, "app"), Random::seeded());
     let is_over = AtomicBool::new(false);
@@ -86,7 +87,8 @@ fn a_collector_whose_connections_end_at_any_moment_records_each_change_once() {
             // One of its two connections.
             let kind = if round % 3 == 0 { "client backend" } else { "walsender" };
             let session = format!(
-                "SELECT pid::text FROM pg_stat_activity WHERE usename = 'collector' AND backend_type = '{kind}'"
+                "SELECT pid::text FROM pg_stat_activity WHERE usename = 'collector' \
+                 AND backend_type = '{kind}'"
             );
             let pid = wait_for("a collector", || admin.value(&session));
             let before = collector.progress().collected;

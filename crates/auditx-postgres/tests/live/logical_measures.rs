@@ -27,7 +27,8 @@ fn pgbench() -> PathBuf {
 fn accounts(settings: &'static [&'static str]) -> Server {
     let server = Server::start_with(settings);
     server.sql(&format!(
-        "CREATE TABLE account (id int PRIMARY KEY, owner text, branch text, opened timestamptz DEFAULT now(), \
+        "CREATE TABLE account (id int PRIMARY KEY, owner text, branch text, \
+         opened timestamptz DEFAULT now(), \
          balance numeric, note text); INSERT INTO account SELECT n, 'owner ' || n, 'YGN', now(), 0, \
          repeat('x', 100) FROM generate_series(1, {ROWS}) n; VACUUM ANALYZE account; CHECKPOINT"
     ));

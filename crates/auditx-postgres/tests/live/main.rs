@@ -10,6 +10,7 @@ mod cursors;
 mod logical;
 mod logical_failures;
 mod logical_measures;
+mod logical_slots;
 mod outbox;
 mod outbox_failures;
 mod questions;

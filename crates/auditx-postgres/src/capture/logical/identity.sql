@@ -7,11 +7,13 @@ WITH relations AS (
         WHEN 'd' THEN 'DEFAULT'
         WHEN 'n' THEN 'NOTHING'
         WHEN 'f' THEN 'FULL'
-        ELSE (SELECT format('USING INDEX %I', i.relname) FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+        ELSE (SELECT format('USING INDEX %I', i.relname)
+            FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
             WHERE x.indrelid = c.oid AND x.indisreplident) END AS identity
     FROM relations JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
 ), noted AS (
-    INSERT INTO auditx.logical_identity (relation, captured, identity) SELECT oid, $1::oid, identity FROM found
+    INSERT INTO auditx.logical_identity (relation, captured, identity)
+    SELECT oid, $1::oid, identity FROM found
     ON CONFLICT DO NOTHING
 )
 SELECT format('ALTER TABLE %I.%I REPLICA IDENTITY FULL', nspname, relname) FROM found WHERE identity <> 'FULL'

@@ -6,7 +6,8 @@ FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_cla
 WHERE p.pubname = 'auditx' AND c.oid = $1::oid
 UNION ALL
 SELECT format('ALTER TABLE %I.%I REPLICA IDENTITY %s', n.nspname, c.relname, i.identity)
-FROM auditx.logical_identity i JOIN pg_class c ON c.oid = i.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+FROM auditx.logical_identity i JOIN pg_class c ON c.oid = i.relation
+    JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE i.captured = $1::oid
     -- An index that was dropped since cannot identify them again.
     AND (i.identity NOT LIKE 'USING INDEX %' OR EXISTS (SELECT FROM pg_index x JOIN pg_class index
