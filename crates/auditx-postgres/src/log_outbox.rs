@@ -134,12 +134,9 @@ impl Outbox for LogOutbox {
     }
 
     fn resume(&mut self, last: Option<Uuid>) -> Result<()> {
-        if let (Some(session), Some(last)) = (&mut self.session, last)
-            && let Some((position, index)) = session.series().place(last)
-        {
-            session.resume(position, index);
-        }
-        Ok(())
+        let place = last.and_then(|last| self.series()?.place(last));
+        let Some((position, index)) = place else { return Ok(()) };
+        self.run(async |session: &mut LogSession| session.resume(position, index).await)
     }
 
     fn take(&mut self, limit: usize) -> Result<Vec<Waiting>> {

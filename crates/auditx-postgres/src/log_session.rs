@@ -21,6 +21,8 @@ const FLUSHED: &str = "SELECT pg_current_wal_flush_lsn()::text";
 /// Written before the server is told: a slot that is further was moved by somebody else.
 const CONFIRM: &str = "UPDATE auditx.logical_slot SET confirmed = $1::text::pg_lsn WHERE name = $2";
 
+const RENEW: &str = "UPDATE auditx.logical_slot SET identity = gen_random_uuid() WHERE name = $1";
+
 const REFUSE: &str = "INSERT INTO auditx.outbox_refused (seq, id, at, change, reason) \
      VALUES ($1, $2, $3, $4, $5)";
 
@@ -74,6 +76,8 @@ impl LogSession {
     /// Connects, and begins to stream. Only one session can read the slot.
     pub(crate) async fn open(address: &Address) -> Result<Self> {
         let requests = Connection::open(address).await.map_err(CaptureError::database)?;
+        // What is noted must not be lost: the slot would seem to be further than it should.
+        within(requests.client.batch_execute("SET synchronous_commit = on")).await?;
         within(requests.client.batch_execute(KEEPALIVES)).await?;
         let slot = slot(&requests).await?;
         let mut stream = within(Replication::open(address)).await?;
@@ -117,7 +121,17 @@ impl LogSession {
         !self.taken.is_empty()
     }
 
-    pub(crate) fn resume(&mut self, position: u64, index: u32) {
+    /// Continues after a change that is recorded. Fails if the log does not reach so far: then the database
+    /// was restored to an earlier state, and other changes will have the same positions. They get other ids.
+    pub(crate) async fn resume(&mut self, position: u64, index: u32) -> Result<()> {
+        if Lsn(position) > self.flushed().await? {
+            within(self.requests.client.execute(RENEW, &[&self.slot])).await?;
+            return Err(CaptureError::database(format!(
+                "the database was restored to an earlier state: the trail has a change at {}, after the end of \
+                 its log; what is read now is recorded with other ids",
+                Lsn(position)
+            )));
+        }
         self.changes.resume(position, index);
         // The gap was recorded, and perhaps some of what follows it.
         let is_recorded =
@@ -126,6 +140,7 @@ impl LogSession {
             self.lost = None;
             self.has_recorded = true;
         }
+        Ok(())
     }
 
     /// Returns a time before which no entry of what waits was recorded; `None` if nothing waits.
@@ -264,6 +279,7 @@ impl LogSession {
             let (id, noted) = (Uuid(row.id.into_bytes()), Jsonb(&noted));
             within(self.requests.client.execute(REFUSE, &[&key, &id, &at, &noted, &reason])).await?;
             self.taken.remove(&key);
+            self.has_recorded = true;
         }
         Ok(())
     }

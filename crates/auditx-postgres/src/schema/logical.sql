@@ -33,4 +33,4 @@ ALTER TABLE auditx.logical OWNER TO auditx_owner;
 ALTER TABLE auditx.logical_identity OWNER TO auditx_owner;
 ALTER TABLE auditx.logical_slot OWNER TO auditx_owner;
 GRANT SELECT ON auditx.logical, auditx.logical_slot TO auditx_collect;
-GRANT UPDATE (confirmed) ON auditx.logical_slot TO auditx_collect;
+GRANT UPDATE (identity, confirmed) ON auditx.logical_slot TO auditx_collect;

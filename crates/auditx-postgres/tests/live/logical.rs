@@ -343,10 +343,10 @@ fn a_large_transaction_is_recorded_whole_and_in_order() {
 #[test]
 fn the_log_is_released_also_if_no_captured_table_changes() {
     let server = customers();
-    let watch = Watch::new(&server, "customer");
     server.sql("CREATE TABLE other AS SELECT n, repeat('x', 500) FROM generate_series(1, 10000) n");
     let before = status(&server).slot.unwrap();
     assert!(before.waiting > 1 << 20, "{before:?}");
+    let watch = Watch::new(&server, "customer");
     auditx_tests::deadline::wait_for("the position to be confirmed", || {
         (status(&server).slot.unwrap().waiting < 1 << 20).then_some(())
     });

@@ -1,6 +1,6 @@
 //! The slot of the log: who reads it, what is missing if it is gone, and what is left when it is dropped.
 
-use auditx_capture::Collector;
+use auditx_capture::{Collector, Outbox};
 use auditx_postgres::capture::{self, Table};
 use auditx_postgres::{LogOutbox, PostgresOutbox};
 use auditx_tests::deadline;
@@ -168,4 +168,21 @@ fn new_settings_count_for_a_collector_that_runs() {
     server.sql("UPDATE customer SET name = 'Mya'");
     let masked = json!({ "name": "[REDACTED]" });
     assert_eq!(watch.changes(), [json!(["UPDATE", "1", masked, masked])]);
+}
+
+#[test]
+fn a_database_that_was_restored_to_an_earlier_state_loses_no_change() {
+    let server = customers();
+    let (directory, logger) = trail_to_collect_in();
+    server.sql("INSERT INTO customer VALUES (1)");
+    let mut outbox = log_of(&server);
+    outbox.waiting().unwrap();
+    // The trail has a change that the log does not have any more.
+    let id = outbox.series().unwrap().id(1 << 50, 1).unwrap();
+    let entry = logger.log("of another history").encode_as(id, std::time::SystemTime::now()).unwrap();
+    logger.record_encoded(&entry).unwrap();
+    let collector = Collector::spawn(&logger, outbox).unwrap();
+    assert!(collector.wait_until(TIMEOUT, |progress| progress.collected == 1), "{:?}", collector.progress());
+    logger.flush(TIMEOUT).unwrap();
+    assert_eq!(entries(directory.path(), "customer").len(), 1);
 }
