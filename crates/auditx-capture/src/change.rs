@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use auditx_core::{AuditAction, AuditLogger, BusinessModule, Carrier, EncodedEntry, Error, RequestContext};
+use auditx_core::{
+    AuditAction, AuditLogger, BusinessModule, Carrier, EncodedEntry, Error, LogLevel, RequestContext,
+};
 use auditx_reader::Moment;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
+
+/// The user of an entry if nothing says who it was.
+const UNKNOWN_USER: &str = "UNKNOWN";
 
 /// What happened to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +26,9 @@ pub enum Operation {
     Delete,
     /// All rows of the table were removed at once; which ones is not known.
     Truncate,
+    /// Changes of the source `table` are missing: `old` says up to where they were read, `new` from where on
+    /// they are read again.
+    Lost,
 }
 
 /// A change of a row of a table.
@@ -91,6 +99,7 @@ impl Change {
             Operation::Update => (AuditAction::Update, "updated"),
             Operation::Delete => (AuditAction::Delete, "deleted"),
             Operation::Truncate => (AuditAction::Delete, "truncated"),
+            Operation::Lost => (AuditAction::other("CHANGES_LOST"), "has lost changes"),
         };
         let description = match self.key.as_str() {
             "" => format!("{} {what}", self.table),
@@ -105,13 +114,19 @@ impl Change {
             logger.log_change(description, module, action, self.table.as_str(), self.key.as_str());
         if !self.database_user.is_empty() {
             entry = entry.metadata("database_user", self.database_user.as_str());
-            if !has_user {
-                entry = entry.user(self.database_user.as_str());
-            }
+        }
+        if !has_user {
+            entry = entry.user(match self.database_user.as_str() {
+                "" => UNKNOWN_USER,
+                user => user,
+            });
         }
         if self.operation == Operation::Truncate {
             // Tells readers, such as `RecordAt`, that every record of the table ended.
             entry = entry.metadata("truncated", true);
+        }
+        if self.operation == Operation::Lost {
+            entry = entry.level(LogLevel::Critical).success(false);
         }
         if !old.is_empty() {
             entry = entry.old_values(Value::Object(old.clone()));

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::outbox::{Content, Outbox, Waiting};
 use crate::progress::Progress;
-use crate::recorded::recorded;
+use crate::recorded::{last_of, recorded};
+use crate::series::is_reserved;
 
 /// Rows of a round. Their entries share one wait for the disk.
 const BATCH: usize = 2_000;
@@ -179,7 +180,7 @@ impl<O: Outbox> Work<O> {
             let oldest = rows.first().and_then(Waiting::at);
             self.shared.update(|progress| progress.oldest = oldest);
             let recorded = self.record(&rows, &mut known);
-            recorded.and_then(|refused| self.remove(&rows, refused, &mut known)).map(|()| rows.is_empty())
+            recorded.and_then(|refused| self.remove(&rows, &refused, &mut known)).map(|()| rows.is_empty())
         });
         self.known = outcome.is_ok().then_some(known);
         outcome
@@ -192,13 +193,21 @@ impl<O: Outbox> Work<O> {
         // An entry that was accepted may be pending, and a round that failed may not have waited for it.
         self.logger.flush(FLUSH).map_err(Error::trail)?;
         let trail = self.logger.trail_dir().map_err(Error::trail)?;
+        if let Some(series) = self.outbox.series() {
+            let last = last_of(trail, series, earliest)?;
+            self.outbox.resume(last)?;
+            return Ok(HashSet::new());
+        }
         recorded(trail, &ids, earliest)
     }
 
-    /// Records the rows that are not known, and waits until they are durable. Returns those that cannot be
-    /// entries, with the reasons.
-    fn record(&self, rows: &[Waiting], known: &mut HashSet<Uuid>) -> Result<Vec<(i64, String)>> {
-        let (mut refused, mut last) = (Vec::new(), None::<Receipt>);
+    /// Records the rows that are not known, and waits until they are durable. Returns the keys of those that
+    /// cannot be entries.
+    ///
+    /// These are refused before a later row is recorded: in a log, the last row that the trail has says which
+    /// ones are done.
+    fn record(&mut self, rows: &[Waiting], known: &mut HashSet<Uuid>) -> Result<HashSet<i64>> {
+        let (mut refused, mut last) = (HashSet::new(), None::<Receipt>);
         for row in rows {
             if known.contains(&row.id) {
                 continue;
@@ -209,7 +218,12 @@ impl<O: Outbox> Work<O> {
                     last = Some(self.logger.record_encoded(&entry).map_err(Error::trail)?);
                     known.insert(row.id);
                 }
-                Err(why) => refused.push((row.key, why)),
+                Err(why) => {
+                    let details = json!({ "row": row.key, "why": why });
+                    self.logger.error("a row of the outbox cannot be an entry", details);
+                    self.outbox.refuse(row.key, &why)?;
+                    refused.insert(row.key);
+                }
             }
         }
         if let Some(receipt) = last {
@@ -228,6 +242,12 @@ impl<O: Outbox> Work<O> {
             Content::Nothing => return Ok(Ok(None)),
             Content::Unreadable(why) => return Ok(Err(why.clone())),
         };
+        if matches!(row.content, Content::Entry(_)) && is_reserved(row.id) {
+            return Ok(Err(format!(
+                "the id {} is a UUID of version 8, which only changes of a log have",
+                row.id
+            )));
+        }
         Ok(match entry {
             Ok(entry) if entry.id() == row.id => Ok(Some(entry)),
             Ok(entry) => Err(format!("the id of the row is {}, that of its entry {}", row.id, entry.id())),
@@ -236,13 +256,8 @@ impl<O: Outbox> Work<O> {
         })
     }
 
-    fn remove(
-        &mut self,
-        rows: &[Waiting],
-        refused: Vec<(i64, String)>,
-        known: &mut HashSet<Uuid>,
-    ) -> Result<()> {
-        let recorded = || rows.iter().filter(|row| !refused.iter().any(|(key, _)| *key == row.key));
+    fn remove(&mut self, rows: &[Waiting], refused: &HashSet<i64>, known: &mut HashSet<Uuid>) -> Result<()> {
+        let recorded = || rows.iter().filter(|row| !refused.contains(&row.key));
         let keys: Vec<i64> = recorded().map(|row| row.key).collect();
         if !keys.is_empty() {
             self.outbox.remove(&keys)?;
@@ -251,14 +266,9 @@ impl<O: Outbox> Work<O> {
             known.remove(&row.id);
         }
         let unneeded = recorded().filter(|row| matches!(row.content, Content::Nothing)).count();
-        let count = refused.len() as u64;
-        for (key, why) in refused {
-            self.logger.error("a row of the outbox cannot be an entry", json!({ "row": key, "why": why }));
-            self.outbox.refuse(key, &why)?;
-        }
         self.shared.update(|progress| {
             progress.collected += (keys.len() - unneeded) as u64;
-            progress.refused += count;
+            progress.refused += refused.len() as u64;
         });
         Ok(())
     }

@@ -10,6 +10,7 @@
 
 mod error;
 mod change;
+mod series;
 mod outbox;
 mod progress;
 mod recorded;
@@ -20,3 +21,4 @@ pub use collector::Collector;
 pub use error::{Error, Result};
 pub use outbox::{Content, Outbox, Waiting};
 pub use progress::Progress;
+pub use series::Series;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::change::Change;
 use crate::error::Result;
+use crate::series::Series;
 
 /// A row that waits in an outbox.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ pub struct Waiting {
 pub enum Content {
     /// The text of an [`EncodedEntry`](auditx_core::EncodedEntry).
     Entry(String),
-    /// A change that a trigger noted.
+    /// A change that a trigger noted, or that was read from a log.
     Change(Box<Change>),
     /// A change of nothing that is noted. It is removed.
     Nothing,
@@ -65,6 +66,21 @@ pub trait Outbox: Send + 'static {
     /// # Errors
     /// If the database fails.
     fn waiting(&mut self) -> Result<Option<(Vec<Uuid>, Moment)>>;
+
+    /// Returns the series of the ids, if the rows come from a log in which they stay: then the collector
+    /// searches the trail for the last of the series instead of for the ids of [`Outbox::waiting`], which may
+    /// be empty, and calls [`Outbox::resume`] with it.
+    fn series(&self) -> Option<Series> {
+        None
+    }
+
+    /// Continues after this row; from the first one if there is none.
+    ///
+    /// # Errors
+    /// If the database fails.
+    fn resume(&mut self, _last: Option<Uuid>) -> Result<()> {
+        Ok(())
+    }
 
     /// Returns the first rows, at most `limit`: those of a transaction in the order in which they were
     /// stored, and after those of each transaction that had committed when they were stored. A row is

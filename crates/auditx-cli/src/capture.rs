@@ -12,8 +12,9 @@ use crate::failure::{Failure, Status};
 ///
 /// Triggers note each change of a table in the transaction that makes it, also one
 /// by hand: old and new columns, the user of the database, and the context of the
-/// request if the application sets it. `auditx capture run` moves what committed
-/// into a trail, each change exactly once.
+/// request if the application sets it. Or the changes are read from the log of the
+/// database (--logical). `auditx capture run` moves what committed into a trail, each
+/// change exactly once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {

@@ -4,14 +4,14 @@ use std::str::FromStr;
 
 use auditx_capture::Collector;
 use auditx_core::AuditLogger;
-use auditx_postgres::PostgresOutbox;
 use auditx_postgres::capture;
+use auditx_postgres::{LogOutbox, PostgresOutbox};
 
 use crate::failure::Failure;
 use crate::runtime::wait_for;
 use crate::terminal::sanitized;
 
-pub(crate) use auditx_postgres::capture::{Captured, Ddl, Status, Table};
+pub(crate) use auditx_postgres::capture::{Captured, Ddl, Slot, Status, Table};
 
 /// The URL of a database.
 #[derive(Debug, Clone)]
@@ -35,6 +35,10 @@ impl Database {
         wait_for(capture::enable(&self.0, table))?.map_err(|error| failure(&error))
     }
 
+    pub(crate) fn enable_logical(&self, table: &Table) -> Result<Captured, Failure> {
+        wait_for(capture::enable_logical(&self.0, table))?.map_err(|error| failure(&error))
+    }
+
     pub(crate) fn disable(&self, table: &str) -> Result<bool, Failure> {
         wait_for(capture::disable(&self.0, table))?.map_err(|error| failure(&error))
     }
@@ -51,10 +55,19 @@ impl Database {
         wait_for(capture::status(&self.0))?.map_err(|error| failure(&error))
     }
 
-    /// Starts to move what committed into a trail.
-    pub(crate) fn collect(&self, logger: &AuditLogger) -> Result<Collector, Failure> {
+    /// Starts to move what committed into a trail: from the outbox, and from the log if tables are captured
+    /// from there.
+    pub(crate) fn collect(&self, logger: &AuditLogger) -> Result<Vec<Collector>, Failure> {
         let outbox = PostgresOutbox::open(&self.0).map_err(|error| failure(&error))?;
-        Collector::spawn(logger, outbox).map_err(|error| failure(&error))
+        let log = match self.status()?.slot {
+            Some(_) => Some(LogOutbox::open(&self.0).map_err(|error| failure(&error))?),
+            None => None,
+        };
+        let mut collectors = vec![Collector::spawn(logger, outbox).map_err(|error| failure(&error))?];
+        if let Some(log) = log {
+            collectors.push(Collector::spawn(logger, log).map_err(|error| failure(&error))?);
+        }
+        Ok(collectors)
     }
 }
 

@@ -1,4 +1,7 @@
-//! Capture by trigger: changes of a table are noted in the outbox, in the transaction that makes them.
+//! Capture: changes of a table become entries, whatever program makes them.
+//!
+//! By trigger ([`enable`]), they are noted in the outbox, in the transaction that makes them. From the
+//! write-ahead log ([`enable_logical`]), they are read after it has committed.
 //!
 //! The trigger notes each change, also one by hand with psql, and the collector makes an entry of the columns
 //! that differ. It never makes the transaction fail because of a value: one of more than 8 KiB is noted by
@@ -17,12 +20,15 @@ use crate::ddl::ddl;
 use crate::error::{Error, Result};
 use crate::schema;
 
+mod logical;
+
 pub use crate::ddl::{Ddl, disable_ddl, enable_ddl};
+pub use logical::{Slot, enable_logical};
 
 /// Sets the context of the rest of the transaction. `$1` is the JSON object of
 /// [`RequestContext::to_carrier`](auditx_format::context::RequestContext::to_carrier). Text that is not a
 /// JSON object, or is longer than 64 KiB, is ignored.
-pub const CONTEXT: &str = "SELECT set_config('auditx.context', $1, true)";
+pub const CONTEXT: &str = crate::outbox::SET_CONTEXT;
 
 /// A table to capture.
 #[derive(Debug, Clone)]
@@ -78,6 +84,8 @@ pub struct Status {
     pub oldest: Option<Duration>,
     /// What is captured of commands, roles and rights.
     pub ddl: Ddl,
+    /// The replication slot, if tables are captured from the log.
+    pub slot: Option<Slot>,
 }
 
 /// A table that is captured.
@@ -96,8 +104,11 @@ pub struct Captured {
     pub exclude: Vec<String>,
     /// The columns whose values are masked.
     pub mask: Vec<String>,
-    /// `false` if somebody disabled the triggers with `ALTER TABLE`.
+    /// `false` if somebody disabled the triggers with `ALTER TABLE`, if the log does not have all old values
+    /// of a partition, or if the table is no longer published.
     pub is_active: bool,
+    /// `true` if its changes are read from the log.
+    pub is_from_log: bool,
 }
 
 /// A table of the catalog.
@@ -128,11 +139,11 @@ pub async fn enable(url: &str, table: &Table) -> Result<Captured> {
     let transaction = connection.client.transaction().await?;
     transaction.batch_execute(LOCK_TIMEOUT).await?;
     let relation = relation(&transaction, &table.name).await?;
-    let key =
-        if table.key.is_empty() { primary_key(&transaction, &relation).await? } else { table.key.clone() };
-    if let Some(column) = table.mask.iter().find(|column| key.contains(column)) {
+    let key = key_of(&transaction, &relation, table).await?;
+    if logical::is_captured(&transaction, relation.oid).await? {
         return Err(Error::refused(format!(
-            "the column {column} is part of the key, which cannot be masked"
+            "{} is captured from the log already: run `auditx capture disable` first",
+            table.name
         )));
     }
     let statements = transaction
@@ -152,13 +163,15 @@ pub async fn enable(url: &str, table: &Table) -> Result<Captured> {
     found.into_iter().next().ok_or_else(|| Error::refused(format!("{} is not captured", table.name)))
 }
 
-/// Disables the capture of a table. Returns `false` if it was not captured. What was noted waits further for
-/// a collector.
+/// Disables the capture of a table. Returns `false` if it was not captured. What triggers noted waits further
+/// for a collector. If no other table is captured from the log, the publication and the slot are dropped:
+/// what was not collected from the log by then is lost.
 ///
 /// # Errors If there is no such table, if it is locked for longer than 5 seconds, or if the server cannot be
 /// reached or refuses.
 pub async fn disable(url: &str, table: &str) -> Result<bool> {
     let mut connection = Connection::open(&Address::parse(url)?).await?;
+    let was_logged = is_installed(&connection).await? && logical::disable(&mut connection, table).await?;
     let transaction = connection.client.transaction().await?;
     transaction.batch_execute(LOCK_TIMEOUT).await?;
     let relation = relation(&transaction, table).await?;
@@ -167,7 +180,7 @@ pub async fn disable(url: &str, table: &str) -> Result<bool> {
         transaction.batch_execute(row.try_get(0)?).await?;
     }
     transaction.commit().await?;
-    Ok(!statements.is_empty())
+    Ok(was_logged || !statements.is_empty())
 }
 
 /// Returns what is captured in a database, and what waits for a collector.
@@ -176,17 +189,26 @@ pub async fn disable(url: &str, table: &str) -> Result<bool> {
 /// If the server cannot be reached or refuses.
 pub async fn status(url: &str) -> Result<Status> {
     let mut connection = Connection::open(&Address::parse(url)?).await?;
-    if !is_installed(&connection).await? {
-        return Ok(Status { tables: Vec::new(), waiting: 0, oldest: None, ddl: Ddl::Off });
+    let sql = "SELECT to_regclass('auditx.waiting') IS NOT NULL";
+    if !connection.client.query_one(sql, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(Status { tables: Vec::new(), waiting: 0, oldest: None, ddl: Ddl::Off, slot: None });
     }
-    let ddl = ddl(&connection).await?;
+    let is_current = is_installed(&connection).await?;
+    let ddl = if is_current { ddl(&connection).await? } else { Ddl::Off };
     let transaction = connection.client.transaction().await?;
-    let tables = captured(&transaction, None).await?;
+    let mut tables = captured(&transaction, None).await?;
+    let mut slot = None;
+    if is_current {
+        tables.extend(logical::captured(&transaction).await?);
+        tables.sort_by(|a, b| a.table.cmp(&b.table));
+        slot = logical::slot(&transaction).await?;
+    }
     let sql = "SELECT count(*), extract(epoch FROM clock_timestamp() - min(at))::float8 FROM auditx.waiting";
     let row = transaction.query_one(sql, &[]).await?;
     let seconds: Option<f64> = row.try_get(1)?;
     Ok(Status {
         tables,
+        slot,
         waiting: u64::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0),
         // Negative if the clock was set back.
         oldest: seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
@@ -194,8 +216,9 @@ pub async fn status(url: &str) -> Result<Status> {
     })
 }
 
+/// Whether the schema has what this version needs.
 async fn is_installed(connection: &Connection) -> Result<bool> {
-    let sql = "SELECT to_regprocedure('auditx.note_change()') IS NOT NULL";
+    let sql = "SELECT to_regclass('auditx.logical_slot') IS NOT NULL";
     Ok(connection.client.query_one(sql, &[]).await?.try_get(0)?)
 }
 
@@ -226,6 +249,18 @@ async fn relation(transaction: &Transaction<'_>, name: &str) -> Result<Relation>
         )));
     }
     Ok(relation)
+}
+
+/// Returns the columns of the key.
+async fn key_of(transaction: &Transaction<'_>, relation: &Relation, table: &Table) -> Result<Vec<String>> {
+    let key =
+        if table.key.is_empty() { primary_key(transaction, relation).await? } else { table.key.clone() };
+    if let Some(column) = table.mask.iter().find(|column| key.contains(column)) {
+        return Err(Error::refused(format!(
+            "the column {column} is part of the key, which cannot be masked"
+        )));
+    }
+    Ok(key)
 }
 
 async fn primary_key(transaction: &Transaction<'_>, relation: &Relation) -> Result<Vec<String>> {
@@ -263,6 +298,7 @@ async fn captured(transaction: &Transaction<'_>, oid: Option<u32>) -> Result<Vec
             mask: row.try_get(4)?,
             exclude: row.try_get(5)?,
             is_active: row.try_get(6)?,
+            is_from_log: false,
         })
     };
     rows.iter().map(of_row).collect()

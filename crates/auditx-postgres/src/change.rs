@@ -27,9 +27,13 @@ pub(crate) fn parse(at: Moment, text: &str) -> Result<Change, String> {
     change.old = object(members.remove("old"));
     change.new = object(members.remove("new"));
     change.database_user = text_of(members.remove("user"));
-    let context = object(members.remove("context")).into_iter();
-    change.context = context.map(|(key, value)| (key, text_of(Some(value)))).collect::<BTreeMap<_, _>>();
+    change.context = context(members.remove("context"));
     Ok(change)
+}
+
+/// Returns the members of a context; none if it is not an object.
+pub(crate) fn context(value: Option<Value>) -> BTreeMap<String, String> {
+    object(value).into_iter().map(|(key, value)| (key, text_of(Some(value)))).collect()
 }
 
 /// Returns a string without quotes, another value as JSON, and nothing for null.

@@ -65,7 +65,7 @@ where
 }
 
 /// Creates the TLS settings, which trust the certificate authorities of this file or those of the machine.
-fn tls(root: Option<&Path>) -> Result<MakeRustlsConnect> {
+pub(crate) fn tls(root: Option<&Path>) -> Result<MakeRustlsConnect> {
     let mut roots = RootCertStore::empty();
     match root {
         Some(path) => {

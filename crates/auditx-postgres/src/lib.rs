@@ -22,7 +22,8 @@
 //! ```
 //!
 //! An application whose business data is in PostgreSQL can store entries in the transactions that they
-//! describe ([`outbox`]); [`PostgresOutbox`] offers them to a collector.
+//! describe ([`outbox`]); [`PostgresOutbox`] offers them to a collector. [`LogOutbox`] offers the changes of
+//! tables that are captured from the write-ahead log ([`capture::enable_logical`]).
 //!
 //! Connections to other machines are encrypted, and the server's certificate is verified with the machine's
 //! certificate authorities or those of `sslrootcert=FILE`; `sslmode=disable` turns both off.
@@ -43,12 +44,23 @@ mod change;
 mod row_change;
 mod session;
 mod postgres_outbox;
+mod lsn;
+mod pgoutput;
+mod startup;
+mod replication;
+mod column_value;
+mod logged_table;
+mod log_changes;
+mod log_slot;
+mod log_session;
+mod log_outbox;
 mod ddl;
 pub mod capture;
 
 pub use copy::{PostgresCopy, TrailHead};
 pub use destination::Postgres;
 pub use error::{Error, Result};
+pub use log_outbox::LogOutbox;
 pub use postgres_outbox::PostgresOutbox;
 pub use proof::ProofOutcome;
 pub use schema::{VERSION, init};

@@ -66,9 +66,13 @@ use crate::value::Uuid;
 /// Stores an entry. `$1` is its id, a `uuid`; `$2` is its text, a `text`.
 pub const INSERT: &str = "INSERT INTO auditx.outbox (id, entry) VALUES ($1, $2)";
 
-/// Makes a context known to the triggers that note changes, until the transaction ends. `$1` is the JSON text
-/// of [`RequestContext::to_carrier`], a `text`.
-pub const SET_CONTEXT: &str = "SELECT set_config('auditx.context', $1, true)";
+/// Gives the changes that follow in the transaction a context, whether triggers note them or they are read
+/// from the log. `$1` is the JSON text of [`RequestContext::to_carrier`], a `text`.
+///
+/// It writes into the log only where `wal_level` is `logical`, and not in a transaction that can only read.
+pub const SET_CONTEXT: &str = "SELECT set_config('auditx.context', $1::text, true), \
+     CASE WHEN current_setting('wal_level') = 'logical' AND current_setting('transaction_read_only') = 'off' \
+     THEN pg_logical_emit_message(true, 'auditx.context', $1::text) END";
 
 /// Stores an entry in this transaction: one statement, one round trip.
 ///
@@ -80,8 +84,8 @@ pub async fn store(transaction: &impl GenericClient, entry: &EncodedEntry) -> Re
     Ok(())
 }
 
-/// Makes a context known to the triggers that note changes, until the transaction ends: user, request, branch
-/// and the other fields are part of the entries.
+/// Gives the changes that follow in this transaction a context: user, request, branch and the other fields
+/// are part of their entries.
 ///
 /// # Errors
 /// If the server refuses.

@@ -5,11 +5,12 @@ use crate::connection::Connection;
 use crate::error::{Error, Result};
 
 /// The migrations. Each runs once, in order, in the transaction that also records it.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
 
 /// The newest version of the schema.

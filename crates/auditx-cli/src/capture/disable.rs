@@ -1,4 +1,4 @@
-//! `auditx capture disable`: removes the triggers of a table.
+//! `auditx capture disable`: removes the triggers of a table, or what publishes its changes in the log.
 
 use std::io::Write;
 
@@ -8,7 +8,9 @@ use crate::terminal::{self, sanitized};
 
 /// No longer note the changes of a table, or commands and roles
 ///
-/// What was noted before still waits for `auditx capture run`.
+/// What triggers noted before still waits for `auditx capture run`. If no other table
+/// is captured from the log, its replication slot is dropped: run `auditx capture run
+/// --once` before, or the changes that nobody has read yet are lost.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {

@@ -1,4 +1,4 @@
-//! `auditx capture enable`: creates the triggers of a table.
+//! `auditx capture enable`: creates the triggers of a table, or publishes its changes in the log.
 
 use std::io::Write;
 
@@ -13,6 +13,11 @@ use crate::terminal::{self, sanitized};
 /// seconds. The user must be a superuser, or own the table and be allowed to execute
 /// the functions auditx.note_*. A masked or excluded column stays so if it is renamed.
 /// Run it again after partitions were added, so that their truncation is noted as well.
+///
+/// With --logical, the changes are read from the write-ahead log instead, which needs
+/// wal_level = logical and a superuser: without triggers, and for less than they cost,
+/// but without the user of the database. The slot keeps the log until `auditx capture
+/// run` has read it: if nobody does, the disk fills.
 ///
 /// With --ddl: note the commands on captured tables, their triggers, their rights and
 /// the schema auditx, with the text that the client sent, and let `capture run` note
@@ -42,6 +47,9 @@ pub(super) struct Arguments {
     /// Note commands (DDL) and changes of roles and rights
     #[arg(long)]
     ddl: bool,
+    /// Read the changes from the write-ahead log instead of noting them by triggers
+    #[arg(long, requires = "table")]
+    logical: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -50,6 +58,7 @@ Examples:
   auditx capture enable --to postgres://admin@db/erp --table hr.employee --module hr \\
     --key company,no --exclude last_seen --mask salary
   auditx capture enable --to postgres://admin@db/erp --ddl
+  auditx capture enable --to postgres://admin@db/erp --table customer --module crm --logical
 
 Exit status: 0 done, 2 an error";
 
@@ -60,11 +69,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             .key(arguments.key.clone())
             .exclude(arguments.exclude.clone())
             .mask(arguments.mask.clone());
-        let captured = arguments.to.enable(&table)?;
+        let captured = match arguments.logical {
+            true => arguments.to.enable_logical(&table)?,
+            false => arguments.to.enable(&table)?,
+        };
         writeln!(
             out,
-            "Changes of {} are noted as {}/{{{}}}.",
+            "Changes of {} are {} as {}/{{{}}}.",
             sanitized(&captured.table),
+            if captured.is_from_log { "read from the log" } else { "noted" },
             sanitized(&captured.entity_type),
             sanitized(&captured.key.join(","))
         )?;

@@ -1,11 +1,12 @@
-//! `auditx capture run`: moves what committed from the outbox of a database into a trail.
+//! `auditx capture run`: moves what committed from the outbox and the log of a database into a trail.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use auditx_capture::Collector;
+use auditx_capture::{Collector, Progress};
 use auditx_core::AuditLogger;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -21,7 +22,8 @@ use crate::trail::{TIMEOUT, Trail};
 ///
 /// Each change becomes an entry exactly once, whenever this command, the database or
 /// the machine fails. A change leaves the database after its entry is durable.
-/// Failures are retried. One process collects from a database at a time.
+/// Failures are retried. One process collects from a database at a time. If tables
+/// are captured from the log, the user needs the attribute REPLICATION.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {
@@ -74,39 +76,58 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 }
 
 fn collect(arguments: &Arguments, logger: &AuditLogger, stop: &AtomicBool) -> Result<Status, Failure> {
-    let collector = arguments.from.collect(logger)?;
+    let collectors = arguments.from.collect(logger)?;
     let mut reported = String::new();
     let mut metrics = arguments.metrics.clone().map(MetricsFile::new);
     while !stop.load(Ordering::Relaxed) {
-        if collector.wait_until(POLL_INTERVAL, |progress| arguments.once && progress.emptied > 0) {
-            break;
+        match collectors.iter().find(|collector| collector.progress().emptied == 0) {
+            Some(first) => drop(first.wait_until(POLL_INTERVAL, |progress| progress.emptied > 0)),
+            None if arguments.once => break,
+            None => thread::sleep(POLL_INTERVAL),
         }
-        let error = collector.progress().error;
+        let error = total(&collectors).error;
         if error != reported {
             let text = if error.is_empty() { "collecting again" } else { &error };
             print_message(&sanitized(text));
             reported = error;
         }
         if let Some(metrics) = metrics.as_mut().filter(|metrics| metrics.is_due()) {
-            write_metrics(metrics, &collector);
+            write_metrics(metrics, &total(&collectors));
         }
     }
     if let Some(metrics) = &mut metrics {
-        write_metrics(metrics, &collector);
+        write_metrics(metrics, &total(&collectors));
     }
-    let progress = collector.progress();
-    drop(collector);
-    print_message(&format!("{} recorded", counted(progress.collected, "change")));
-    if progress.refused == 0 {
+    let Progress { collected, refused, .. } = total(&collectors);
+    drop(collectors);
+    print_message(&format!("{} recorded", counted(collected, "change")));
+    if refused == 0 {
         return Ok(Status::Success);
     }
-    print_message(&format!("{} refused: see app.log", counted(progress.refused, "row")));
+    print_message(&format!("{} refused: see app.log", counted(refused, "row")));
     Ok(Status::Negative)
 }
 
+/// Returns the progress of all collectors.
+fn total(collectors: &[Collector]) -> Progress {
+    let mut total = Progress::default();
+    for progress in collectors.iter().map(Collector::progress) {
+        total.collected += progress.collected;
+        total.refused += progress.refused;
+        total.failures += progress.failures;
+        total.failed_at = total.failed_at.max(progress.failed_at);
+        total.oldest = [total.oldest, progress.oldest].into_iter().flatten().min();
+        if !total.error.is_empty() && !progress.error.is_empty() {
+            total.error += "; ";
+        }
+        total.error += &progress.error;
+    }
+    total
+}
+
 /// Writes the metrics file. A failure is reported and does not stop collecting.
-fn write_metrics(file: &mut MetricsFile, collector: &Collector) {
-    if let Err(failure) = file.write(&metrics::text_of(&collector.progress())) {
+fn write_metrics(file: &mut MetricsFile, progress: &Progress) {
+    if let Err(failure) = file.write(&metrics::text_of(progress)) {
         print_message(&failure.to_string());
     }
 }

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::database::{Captured, Database, Ddl};
+use crate::database::{self, Captured, Database, Ddl};
 use crate::failure::{Failure, Status};
-use crate::number::counted;
+use crate::number::{counted, grouped};
 use crate::selection::span;
 use crate::terminal::{self, sanitized};
 
@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     /// Exit with status 1 if a change waits for longer than this: 5m, 1h
     #[arg(long, value_name = "SPAN", default_value = "5m")]
     max_lag: String,
+    /// Exit with status 1 if the server keeps more of its log for the collector than this, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    max_retained: u64,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -31,7 +34,8 @@ Examples:
   auditx capture status --to postgres://admin@db/erp --max-lag 1m || alarm
   auditx capture status --to postgres://admin@db/erp --json | jq .waiting
 
-Exit status: 0 up to date, 1 a change waits longer than --max-lag or a trigger is disabled, 2 an error";
+Exit status: 0 up to date, 1 a change waits longer than --max-lag, a table is not captured completely, or
+the replication slot is missing or keeps too much, 2 an error";
 
 #[derive(Debug, Serialize)]
 struct Found {
@@ -43,6 +47,33 @@ struct Found {
     tables: Vec<Table>,
     /// What is noted of commands, roles and rights: "off", "roles", "disabled" or "on".
     ddl: &'static str,
+    /// The replication slot, if tables are captured from the log.
+    slot: Option<Slot>,
+}
+
+#[derive(Debug, Serialize)]
+struct Slot {
+    name: String,
+    /// Whether it has all changes that were not read yet.
+    complete: bool,
+    /// Whether a collector reads it now.
+    read: bool,
+    /// What the server keeps of its log.
+    retained_bytes: u64,
+    /// What of the log was not read and recorded yet.
+    waiting_bytes: u64,
+}
+
+impl From<database::Slot> for Slot {
+    fn from(slot: database::Slot) -> Self {
+        Self {
+            name: slot.name,
+            complete: slot.is_there,
+            read: slot.is_read,
+            retained_bytes: slot.retained,
+            waiting_bytes: slot.waiting,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -54,6 +85,7 @@ struct Table {
     exclude: Vec<String>,
     mask: Vec<String>,
     active: bool,
+    from_log: bool,
 }
 
 impl From<Captured> for Table {
@@ -66,6 +98,7 @@ impl From<Captured> for Table {
             exclude: table.exclude,
             mask: table.mask,
             active: table.is_active,
+            from_log: table.is_from_log,
         }
     }
 }
@@ -74,8 +107,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let max_lag = span(&arguments.max_lag)?;
     let status = arguments.to.status()?;
     let is_late = status.oldest.is_some_and(|oldest| oldest > max_lag);
+    let max_retained = arguments.max_retained.saturating_mul(1 << 20);
+    let has_slot = status.slot.as_ref().is_none_or(|slot| slot.is_there && slot.retained <= max_retained);
     let found = Found {
-        healthy: !is_late && status.ddl != Ddl::Disabled && status.tables.iter().all(|table| table.is_active),
+        healthy: !is_late
+            && has_slot
+            && status.ddl != Ddl::Disabled
+            && status.tables.iter().all(|table| table.is_active),
         waiting: status.waiting,
         lag_seconds: status.oldest.map(|oldest| oldest.as_secs()),
         tables: status.tables.into_iter().map(Table::from).collect(),
@@ -85,6 +123,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             Ddl::Disabled => "disabled",
             _ => "off",
         },
+        slot: status.slot.map(Slot::from),
     };
     let mut out = terminal::output();
     if arguments.json {
@@ -110,7 +149,18 @@ impl Found {
                     write!(out, ", {what} {}", sanitized(&columns.join(",")))?;
                 }
             }
-            writeln!(out, "{}", if table.active { "." } else { "; its trigger is disabled." })?;
+            let state = match (table.from_log, table.active) {
+                (false, true) => ".",
+                (false, false) => "; its trigger is disabled.",
+                (true, true) => ", from the log.",
+                (true, false) => {
+                    ", from the log; not all of its changes are there: run `auditx capture enable` again."
+                }
+            };
+            writeln!(out, "{state}")?;
+        }
+        if let Some(slot) = &self.slot {
+            slot.write(out)?;
         }
         match self.ddl {
             "on" => writeln!(out, "Commands, roles and rights are noted.")?,
@@ -128,6 +178,28 @@ impl Found {
                 writeln!(out, "{} waiting, the oldest for {lag} s.", counted(self.waiting, "change"))?;
             }
         }
+        Ok(())
+    }
+}
+
+impl Slot {
+    fn write(&self, out: &mut impl Write) -> Result<(), Failure> {
+        let name = sanitized(&self.name);
+        if !self.complete {
+            writeln!(
+                out,
+                "The replication slot {name} is missing or invalid, so changes are lost: run `auditx capture \
+                 enable --logical` again."
+            )?;
+            return Ok(());
+        }
+        let reader = if self.read { "a collector reads it" } else { "nobody reads it" };
+        writeln!(
+            out,
+            "The replication slot {name} keeps {} of the log, of which {} wait; {reader}.",
+            counted(self.retained_bytes, "byte"),
+            grouped(self.waiting_bytes)
+        )?;
         Ok(())
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Status {
     pub(crate) waiting: u64,
     pub(crate) oldest: Option<Duration>,
     pub(crate) ddl: Ddl,
+    pub(crate) slot: Option<Slot>,
 }
 
 /// What is captured of commands, roles and rights.
@@ -33,6 +34,15 @@ pub(crate) enum Ddl {
     On,
 }
 
+/// A replication slot.
+pub(crate) struct Slot {
+    pub(crate) name: String,
+    pub(crate) is_there: bool,
+    pub(crate) is_read: bool,
+    pub(crate) retained: u64,
+    pub(crate) waiting: u64,
+}
+
 /// A table that is captured.
 pub(crate) struct Captured {
     pub(crate) table: String,
@@ -42,6 +52,7 @@ pub(crate) struct Captured {
     pub(crate) exclude: Vec<String>,
     pub(crate) mask: Vec<String>,
     pub(crate) is_active: bool,
+    pub(crate) is_from_log: bool,
 }
 
 /// A table to capture.
@@ -80,6 +91,10 @@ impl Database {
         match self.0 {}
     }
 
+    pub(crate) fn enable_logical(&self, _: &Table) -> Result<Captured, Failure> {
+        match self.0 {}
+    }
+
     pub(crate) fn disable(&self, _: &str) -> Result<bool, Failure> {
         match self.0 {}
     }
@@ -96,7 +111,7 @@ impl Database {
         match self.0 {}
     }
 
-    pub(crate) fn collect(&self, _: &AuditLogger) -> Result<Collector, Failure> {
+    pub(crate) fn collect(&self, _: &AuditLogger) -> Result<Vec<Collector>, Failure> {
         match self.0 {}
     }
 }

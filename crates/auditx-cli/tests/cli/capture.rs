@@ -130,3 +130,46 @@ fn commands_and_roles_are_captured() {
     assert_eq!(run(&["disable", "--ddl"]).status, Some(1));
     assert_eq!(run(&["enable", "--table", "customer"]).status, Some(2), "no module");
 }
+
+#[test]
+fn changes_are_read_from_the_log() {
+    let (server, trail) =
+        (Server::start_with(&["fsync=off", "shared_buffers=16MB", "wal_level=logical"]), directory());
+    server.sql("CREATE TABLE customer (id int PRIMARY KEY, name text, pin text)");
+    let url = server.url("admin", server.port());
+    let run =
+        |arguments: &[&str]| ended(&mut without_trail(&[&["capture"], arguments, &["--to", &url]].concat()));
+    let flags = ["enable", "--logical", "--table", "customer", "--module", "crm", "--mask", "pin"];
+    let enabled = run(&flags);
+    let expected = "Changes of public.customer are read from the log as customer/{id}.\n";
+    assert_eq!((enabled.status, enabled.out.as_str()), (Some(0), expected), "{}", enabled.err);
+    server.sql("INSERT INTO customer VALUES (1, 'Aye', '1234'); UPDATE customer SET name = 'Mya'");
+    let collect = ["capture", "run", "--from", &url, "--once", "--create"];
+    for count in ["2 changes", "0 changes"] {
+        let ran = auditx(&collect, trail.path());
+        assert_eq!((ran.status, ran.err.contains(count)), (Some(0), true), "{}", ran.err);
+    }
+    let found = auditx(&["query", "--entity", "customer/1", "-o", "ndjson"], trail.path());
+    assert!(found.out.lines().count() == 2 && !found.out.contains("1234"), "{}", found.out);
+    let shown = run(&["status"]);
+    assert!(shown.out.contains("from the log.") && shown.out.contains("nobody reads it"), "{}", shown.out);
+    assert_eq!(shown.status, Some(0), "{}", shown.err);
+    assert_eq!(run(&["status", "--max-retained", "0"]).status, Some(1));
+    let status = json(&run(&["status", "--json"]).out);
+    assert_eq!((&status["tables"][0]["from_log"], &status["slot"]["complete"]), (&true.into(), &true.into()));
+    auditx_tests::deadline::wait_for("the slot to be free", || {
+        (run(&["disable", "--table", "customer"]).status == Some(0)).then_some(())
+    });
+    assert!(run(&["status"]).out.contains("No table is captured"));
+}
+
+#[test]
+fn without_the_level_of_the_log_enable_says_what_to_do() {
+    let server = Server::start_with(&["fsync=off", "shared_buffers=16MB", "wal_level=replica"]);
+    server.sql("CREATE TABLE customer (id int PRIMARY KEY)");
+    let url = server.url("admin", server.port());
+    let flags = ["capture", "enable", "--logical", "--table", "customer", "--module", "crm", "--to", &url];
+    let refused = ended(&mut without_trail(&flags));
+    assert_eq!(refused.status, Some(2));
+    assert!(refused.err.contains("ALTER SYSTEM SET wal_level = 'logical'"), "{}", refused.err);
+}

@@ -22,7 +22,7 @@ pub(crate) fn server() -> Server {
     let made = ended(&mut without_trail(&["ship", "init", "--to", &server.url("admin", server.port())]));
     assert_eq!(
         (made.status, made.out.trim()),
-        (Some(0), "Created the schema auditx, version 4."),
+        (Some(0), "Created the schema auditx, version 5."),
         "{}",
         made.err
     );

@@ -44,8 +44,8 @@ pub(crate) fn entry(logger: &AuditLogger, number: u64) -> EncodedEntry {
 
 /// A connection of an application.
 pub(crate) struct App {
-    runtime: Runtime,
-    client: Client,
+    pub(crate) runtime: Runtime,
+    pub(crate) client: Client,
 }
 
 impl App {
