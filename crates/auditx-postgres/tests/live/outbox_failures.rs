@@ -10,7 +10,7 @@ use auditx_tests::child::Child;
 use auditx_tests::deadline::wait_for;
 use auditx_tests::random::Random;
 
-use super::outbox::{App, emptied, entry, outbox_of, recorded, server_with_outbox, trail_to_collect_in};
+use super::outbox::{App, emptied, outbox_of, recorded, server_with_outbox, trail_to_collect_in};
 use super::*;
 
 const ROUNDS: usize = 100;
