@@ -78,9 +78,8 @@ fn the_log_is_read_over_an_encrypted_connection() {
     assert!(error.contains("certificate"), "{error}");
     certify(&server, &ours, 2090);
     server.sql("INSERT INTO customer VALUES (1)");
-    let mut outbox = auditx_tests::deadline::wait_for("a connection", || {
-        auditx_postgres::LogOutbox::open(&url).ok()
-    });
+    let mut outbox =
+        auditx_tests::deadline::wait_for("a connection", || auditx_postgres::LogOutbox::open(&url).ok());
     let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                      WHERE ssl AND usename = 'collector'";
     assert_eq!(server.sql(encrypted), "2");
