@@ -52,7 +52,7 @@ impl Series {
     pub fn place(self, id: Uuid) -> Option<(u64, u32)> {
         let bits = id.as_u128();
         let is_ours = is_reserved(id) && bits >> AFTER_VARIANT & 3 == 2;
-        if !is_ours || bits as u64 & ((1 << MARK_BITS) - 1) != self.0 {
+        if !is_ours || bits & ((1 << MARK_BITS) - 1) != u128::from(self.0) {
             return None;
         }
         let (high, middle, low) = (bits >> 80, bits >> 64 & 0xfff, bits & ((1 << AFTER_VARIANT) - 1));

@@ -126,7 +126,8 @@ fn digits(text: &str) -> Option<(bool, String, i64)> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all = format!("{whole}{fraction}");
     let kept = all.trim_end_matches('0');
-    let exponent = exponent + (all.len() - kept.len()) as i64 - fraction.len() as i64;
+    let len = |text: &str| i64::try_from(text.len()).ok();
+    let exponent = exponent + len(&all)? - len(kept)? - len(fraction)?;
     Some((is_negative, kept.trim_start_matches('0').to_owned(), if kept.is_empty() { 0 } else { exponent }))
 }
 

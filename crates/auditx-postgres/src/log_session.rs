@@ -221,7 +221,7 @@ impl LogSession {
                         Some(flushed) => flushed,
                         None => *target.insert(self.flushed().await?),
                     };
-                    let frame = if self.changes.is_in_transaction() {
+                    if self.changes.is_in_transaction() {
                         // What was sent is known only at its end.
                         let frame = within(self.stream.next()).await?;
                         self.handled(frame).await?
@@ -231,8 +231,7 @@ impl LogSession {
                             break;
                         }
                         frame
-                    };
-                    frame
+                    }
                 }
             };
             if let Some(Frame::Message(message)) = frame {

@@ -64,7 +64,7 @@ pub(crate) async fn slot(requests: &Connection) -> Result<Slot> {
     let identity: Uuid = row.try_get(1).map_err(database)?;
     let lsn = |column| {
         let text: Option<&str> = row.try_get(column).map_err(database)?;
-        Ok(text.map(|text| Lsn::parse(text).ok_or_else(|| invalid("an invalid position"))).transpose()?)
+        text.map(|text| Lsn::parse(text).ok_or_else(|| invalid("an invalid position"))).transpose()
     };
     let noted: Lsn = lsn(2)?.unwrap_or_default();
     let Some(confirmed) = lsn(3)? else {

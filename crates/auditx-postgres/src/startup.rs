@@ -83,7 +83,8 @@ fn extended(message: &[u8]) -> io::Result<BytesMut> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a part of a startup message"));
     }
     let mut extended = BytesMut::new();
-    extended.put_u32((4 + body.len() + PARAMETER.len()) as u32);
+    let len = u32::try_from(4 + body.len() + PARAMETER.len());
+    extended.put_u32(len.map_err(|_| io::ErrorKind::InvalidData)?);
     extended.put_slice(body);
     extended.put_slice(PARAMETER);
     Ok(extended)

@@ -94,7 +94,7 @@ fn random_bytes_never_panic() {
     let mut random = auditx_tests::random::Random::seeded();
     for _ in 0..200_000 {
         let len = random.below(64);
-        let mut bytes: Vec<u8> = (0..len).map(|_| random.below(256) as u8).collect();
+        let mut bytes: Vec<u8> = (0..len).map(|_| random.below(256).to_le_bytes()[0]).collect();
         if let Some(first) = bytes.first_mut() {
             *first = *random.one_of(b"BCRIUDTMOY");
         }

@@ -56,3 +56,33 @@ fn expired_and_untrusted_certificates_are_retried() {
     stop(shipper);
     assert_same(&server, directory.path());
 }
+
+#[test]
+fn the_log_is_read_over_an_encrypted_connection() {
+    let table = auditx_postgres::capture::Table::new("customer", "crm");
+    let server = logical::logging("CREATE TABLE customer (id int PRIMARY KEY)", &table);
+    let directory = tempfile::tempdir().unwrap();
+    let (ours, stranger) = (authority("ours"), authority("a stranger"));
+    let roots = directory.path().join("roots.pem");
+    fs::write(&roots, ours.pem()).unwrap();
+    let url = format!(
+        "{}?sslmode=verify-full&sslrootcert={}",
+        server.url("collector", server.port()),
+        roots.display()
+    );
+    certify(&server, &stranger, 2090);
+    let error = auditx_tests::deadline::wait_for("a refusal", || {
+        let error = auditx_postgres::LogOutbox::open(&url).unwrap_err().to_string();
+        error.contains("UnknownIssuer").then_some(error)
+    });
+    assert!(error.contains("certificate"), "{error}");
+    certify(&server, &ours, 2090);
+    server.sql("INSERT INTO customer VALUES (1)");
+    let mut outbox =
+        auditx_tests::deadline::wait_for("a connection", || auditx_postgres::LogOutbox::open(&url).ok());
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                     WHERE ssl AND usename = 'collector'";
+    assert_eq!(server.sql(encrypted), "2");
+    auditx_capture::Outbox::waiting(&mut outbox).unwrap();
+    assert_eq!(auditx_capture::Outbox::take(&mut outbox, 10).unwrap().len(), 1);
+}

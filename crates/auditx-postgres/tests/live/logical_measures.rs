@@ -30,8 +30,10 @@ fn accounts(settings: &'static [&'static str]) -> Server {
         "CREATE TABLE account (id int PRIMARY KEY, owner text, branch text, \
          opened timestamptz DEFAULT now(), \
          balance numeric, note text); INSERT INTO account SELECT n, 'owner ' || n, 'YGN', now(), 0, \
-         repeat('x', 100) FROM generate_series(1, {ROWS}) n; VACUUM ANALYZE account; CHECKPOINT"
+         repeat('x', 100) FROM generate_series(1, {ROWS}) n"
     ));
+    server.sql("VACUUM ANALYZE account");
+    server.sql("CHECKPOINT");
     server
 }
 
