@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::cosignature::{self, Statement, WitnessKey};
+use crate::cosignature::{self, WitnessKey};
 use crate::error::{Error, Result};
 use crate::key::{Signer, VerifierKey};
 use crate::note::{self, NoteSignature, ParsedNote, SignatureFault};
@@ -103,7 +103,7 @@ impl SignedCheckpoint {
     /// # Errors
     /// `is_invalid` if the name is invalid; `is_signing` if the signer fails or its signature is invalid.
     pub fn cosign(&self, name: &str, signer: &dyn Signer, time: u64) -> Result<String> {
-        Ok(cosignature::cosign(name, signer, &self.statement(), time)?.line())
+        Ok(cosignature::cosign(name, signer, &self.note, time)?.line())
     }
 
     /// Returns when the witness with this key cosigned it, in seconds since 1970: the latest time, if there
@@ -111,7 +111,7 @@ impl SignedCheckpoint {
     #[must_use]
     pub fn cosigned_at(&self, key: &WitnessKey) -> Option<u64> {
         let own = self.note.signatures.iter().filter(|signature| signature.is_of(key.name(), key.id()));
-        own.filter_map(|signature| key.time_of(&self.statement(), &signature.bytes)).max()
+        own.filter_map(|signature| key.time_of(&self.note, &signature.bytes)).max()
     }
 
     /// Adds the valid cosignatures of this witness among these signature lines, which is what a witness
@@ -121,7 +121,7 @@ impl SignedCheckpoint {
     /// `is_corrupt` if there is no valid one.
     pub fn with_cosignature(&self, lines: &str, key: &WitnessKey) -> Result<Self> {
         let is_own = |signature: &NoteSignature| signature.is_of(key.name(), key.id());
-        let is_valid = |signature: &NoteSignature| key.time_of(&self.statement(), &signature.bytes).is_some();
+        let is_valid = |signature: &NoteSignature| key.time_of(&self.note, &signature.bytes).is_some();
         let added: Vec<String> = lines
             .split_terminator('\n')
             .filter_map(NoteSignature::parse)
@@ -136,11 +136,6 @@ impl SignedCheckpoint {
             self.note.signatures.iter().filter(|signature| !is_own(signature)).map(NoteSignature::line);
         let signatures: String = kept.chain(added).collect();
         Self::parse(format!("{}\n{signatures}", self.note.head()).as_bytes())
-    }
-
-    fn statement(&self) -> Statement<'_> {
-        let (size, root) = (self.size(), self.root());
-        Statement { origin: self.origin(), size, root, head: self.note.head() }
     }
 }
 

@@ -8,7 +8,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 
 use crate::error::{Error, Result};
 use crate::key::{Signer, ed25519};
-use crate::note::NoteSignature;
+use crate::note::{NoteSignature, ParsedNote};
 use crate::vkey;
 
 /// The algorithm byte of a cosignature with Ed25519.
@@ -33,15 +33,6 @@ enum Public {
     Ed25519(VerifyingKey),
     #[cfg(feature = "ml-dsa")]
     MlDsa44(Box<ml_dsa::VerifyingKey<ml_dsa::MlDsa44>>),
-}
-
-/// What a cosignature states about.
-pub(crate) struct Statement<'s> {
-    pub(crate) origin: &'s str,
-    pub(crate) size: u64,
-    pub(crate) root: &'s [u8; 32],
-    /// The text of the checkpoint up to its signatures.
-    pub(crate) head: &'s str,
 }
 
 impl WitnessKey {
@@ -71,7 +62,7 @@ impl WitnessKey {
     }
 
     /// Verifies a cosignature and returns its time, in seconds since 1970.
-    pub(crate) fn time_of(&self, statement: &Statement<'_>, bytes: &[u8]) -> Option<u64> {
+    pub(crate) fn time_of(&self, note: &ParsedNote, bytes: &[u8]) -> Option<u64> {
         let (time, signature) = bytes.split_first_chunk::<8>()?;
         let time = u64::from_be_bytes(*time);
         if i64::try_from(time).is_err() {
@@ -80,11 +71,11 @@ impl WitnessKey {
         let is_valid = match &self.public {
             Public::Ed25519(key) => {
                 let signature = Signature::from_bytes(signature.try_into().ok()?);
-                key.verify_strict(ed25519_message(statement, time).as_bytes(), &signature).is_ok()
+                key.verify_strict(ed25519_message(note, time).as_bytes(), &signature).is_ok()
             }
             #[cfg(feature = "ml-dsa")]
             Public::MlDsa44(key) => {
-                let message = ml_dsa_message(statement, &self.name, time)?;
+                let message = ml_dsa_message(note, &self.name, time)?;
                 ml_dsa::Signature::try_from(signature)
                     .is_ok_and(|signature| key.verify_with_context(&message, &[], &signature))
             }
@@ -136,38 +127,33 @@ impl FromStr for WitnessKey {
 }
 
 /// Cosigns at this time, in seconds since 1970.
-pub(crate) fn cosign(
-    name: &str,
-    signer: &dyn Signer,
-    statement: &Statement<'_>,
-    time: u64,
-) -> Result<NoteSignature> {
+pub(crate) fn cosign(name: &str, signer: &dyn Signer, note: &ParsedNote, time: u64) -> Result<NoteSignature> {
     let key = WitnessKey::new(name, &signer.public_key())?;
     let refused = |why| Error::signing("cannot cosign the checkpoint").because(why);
-    let signature = signer.sign(ed25519_message(statement, time).as_bytes()).map_err(refused)?;
+    let signature = signer.sign(ed25519_message(note, time).as_bytes()).map_err(refused)?;
     let bytes = [&time.to_be_bytes()[..], &signature].concat();
-    if key.time_of(statement, &bytes) != Some(time) {
+    if key.time_of(note, &bytes) != Some(time) {
         return Err(refused("the signature is not valid for the signer's public key".into()));
     }
     Ok(NoteSignature::new(&key.name, key.id, bytes))
 }
 
-fn ed25519_message(statement: &Statement<'_>, time: u64) -> String {
-    format!("cosignature/v1\ntime {time}\n{}", statement.head)
+fn ed25519_message(note: &ParsedNote, time: u64) -> String {
+    format!("cosignature/v1\ntime {time}\n{}", note.head())
 }
 
 /// Returns `None` if a name is too long to be signed.
 #[cfg(feature = "ml-dsa")]
-fn ml_dsa_message(statement: &Statement<'_>, witness: &str, time: u64) -> Option<Vec<u8>> {
+fn ml_dsa_message(note: &ParsedNote, witness: &str, time: u64) -> Option<Vec<u8>> {
     let mut message = b"subtree/v1\n\0".to_vec();
     message.push(u8::try_from(witness.len()).ok()?);
     message.extend(witness.as_bytes());
     message.extend(time.to_be_bytes());
-    message.push(u8::try_from(statement.origin.len()).ok()?);
-    message.extend(statement.origin.as_bytes());
+    message.push(u8::try_from(note.origin.len()).ok()?);
+    message.extend(note.origin.as_bytes());
     message.extend(0_u64.to_be_bytes());
-    message.extend(statement.size.to_be_bytes());
-    message.extend(statement.root);
+    message.extend(note.size.to_be_bytes());
+    message.extend(note.root);
     Some(message)
 }
 

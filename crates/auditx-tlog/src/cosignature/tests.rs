@@ -38,20 +38,15 @@ fn the_time_is_signed_and_the_published_form_is_read() {
     // The published cosignature is kept beside it: another key with the same name.
     assert!(cosigned.as_str().contains("jWbPPwAAAABkGFDL"), "{cosigned}");
     let bytes = NoteSignature::parse(line.trim_end()).unwrap().bytes;
-    let statement = Statement {
-        origin: checkpoint.origin(),
-        size: checkpoint.size(),
-        root: checkpoint.root(),
-        head: EXAMPLE.split_once("\n—").unwrap().0,
-    };
-    assert_eq!(key.time_of(&statement, &bytes), Some(1_679_315_147));
+    let note = ParsedNote::parse(EXAMPLE.as_bytes()).unwrap();
+    assert_eq!(key.time_of(&note, &bytes), Some(1_679_315_147));
     for at in 0..bytes.len() {
         let mut wrong = bytes.clone();
         wrong[at] ^= 1;
-        assert_eq!(key.time_of(&statement, &wrong), None, "byte {at}");
+        assert_eq!(key.time_of(&note, &wrong), None, "byte {at}");
     }
-    assert_eq!(key.time_of(&statement, &bytes[..71]), None);
-    assert_eq!(key.time_of(&statement, &[&bytes[..], &[0]].concat()), None);
+    assert_eq!(key.time_of(&note, &bytes[..71]), None);
+    assert_eq!(key.time_of(&note, &[&bytes[..], &[0]].concat()), None);
 }
 
 #[cfg(feature = "ml-dsa")]
@@ -62,15 +57,19 @@ fn cosignatures_of_ml_dsa_44_are_verified_with_the_name_of_the_witness() {
     let public = signer.verifying_key().encode();
     let key: WitnessKey = vkey::text("witness.example.com/w2", ML_DSA_44, &public).parse().unwrap();
     assert_eq!(key.to_string().parse::<WitnessKey>().unwrap(), key);
-    let statement = Statement { origin: "log", size: 7, root: &[9; 32], head: "" };
-    let message = ml_dsa_message(&statement, key.name(), 99).unwrap();
+    let log = SigningKey::generate();
+    let note = |size| {
+        let checkpoint = SignedCheckpoint::sign("log", size, &[9; 32], &[&log]).unwrap();
+        ParsedNote::parse(checkpoint.as_str().as_bytes()).unwrap()
+    };
+    let (larger, note) = (note(8), note(7));
+    let message = ml_dsa_message(&note, key.name(), 99).unwrap();
     assert_eq!(message.len(), 12 + 1 + 22 + 8 + 1 + 3 + 8 + 8 + 32);
     let signature = signer.sign(&message).encode();
     let bytes = [&99_u64.to_be_bytes()[..], &signature].concat();
     assert_eq!(bytes.len(), 8 + 2420);
-    assert_eq!(key.time_of(&statement, &bytes), Some(99));
+    assert_eq!(key.time_of(&note, &bytes), Some(99));
     let elsewhere: WitnessKey = vkey::text("witness.example.com/w3", ML_DSA_44, &public).parse().unwrap();
-    assert_eq!(elsewhere.time_of(&statement, &bytes), None, "the name is signed");
-    let larger = Statement { size: 8, ..statement };
+    assert_eq!(elsewhere.time_of(&note, &bytes), None, "the name is signed");
     assert_eq!(key.time_of(&larger, &bytes), None);
 }

@@ -1,0 +1,15 @@
+//! Witnesses of audit trails.
+
+mod error;
+mod step;
+mod answer;
+mod journal;
+mod witness;
+#[cfg(feature = "server")]
+mod server;
+
+pub use answer::Answer;
+pub use error::{Error, Result};
+#[cfg(feature = "server")]
+pub use server::router;
+pub use witness::Witness;
