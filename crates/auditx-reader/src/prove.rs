@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use auditx_format::control_record::StoredRecord;
 use auditx_store::{Tiles, checkpoint_path};
-use auditx_tlog::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, VerifierKey};
+use auditx_tlog::{
+    ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Submission, VerifierKey,
+};
 
 use crate::checkpoint::latest_checkpoint;
 use crate::error::{Error, Result};
@@ -190,6 +192,24 @@ signed before; {ADVICE}"
     })?;
     ensure_signed(directory, proof.newer())?;
     Ok(proof)
+}
+
+/// Makes what is submitted to a witness that knows the first `old_size` lines of this trail.
+///
+/// Costs the same as [`prove`].
+///
+/// # Errors
+/// `is_invalid` if the old size is larger than the checkpoint; otherwise as [`prove_consistency`].
+pub fn submission(directory: &Path, old_size: u64, checkpoint: &SignedCheckpoint) -> Result<Submission> {
+    let tiles = Tiles::open(directory);
+    let made = with_nodes(directory, &tiles, checkpoint.size(), |read| {
+        Submission::make(old_size, checkpoint.clone(), read)
+    });
+    made.map_err(|error| match error {
+        ProofFailure::Read(error) => error,
+        ProofFailure::Mismatch(error) if error.is_invalid() => Error::invalid(error.to_string(), directory),
+        ProofFailure::Mismatch(error) => Error::corrupt(format!("{error}; {ADVICE}"), directory),
+    })
 }
 
 /// Verifies a trail whose checkpoint is in doubt, and returns what is wrong with it. Fails if

@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::checkpoint::SignedCheckpoint;
 use crate::error::{Error, Result};
-use crate::tree::{self, Hash};
+use crate::tree::{self, CompactRange, Hash, NodeIndex, ReadNodes};
 
 /// The largest number of hashes of a proof.
 const LONGEST_PROOF: usize = 63;
@@ -24,11 +24,29 @@ impl Submission {
     /// The longest body, in bytes: a checkpoint of the longest form and a proof.
     pub const MAX_BYTES: usize = 80 * 1024;
 
-    /// Creates the body. `proof` leads from the tree of `old_size` lines, the size that the witness knows, to
-    /// that of the checkpoint. It is empty if the old size is 0 or that of the checkpoint.
-    #[must_use]
-    pub fn new(old_size: u64, proof: Vec<Hash>, checkpoint: SignedCheckpoint) -> Self {
-        Self { old_size, proof, checkpoint }
+    /// Makes the body for a witness that knows the tree of `old_size` lines. Calls `read` for the nodes it
+    /// needs. They need not be trusted, since the finished proof is checked.
+    ///
+    /// # Errors
+    /// The error of `read`; `is_invalid` if the old size is larger than the checkpoint; `is_corrupt` if the
+    /// nodes are not those that were signed.
+    pub fn make<E: From<Error>>(
+        old_size: u64,
+        checkpoint: SignedCheckpoint,
+        read: ReadNodes<'_, E>,
+    ) -> Result<Self, E> {
+        let size = checkpoint.size();
+        if old_size == 0 || old_size == size {
+            return Ok(Self { old_size, proof: Vec::new(), checkpoint });
+        }
+        let proof = tree::prove_consistency(old_size, size, read)?;
+        let submission = Self { old_size, proof, checkpoint };
+        let frontier = CompactRange::frontier(old_size, &read(&frontier_nodes(old_size))?)?;
+        if frontier.root().is_some_and(|old_root| submission.extends(&old_root)) {
+            return Ok(submission);
+        }
+        let message = format!("the tree of the first {old_size} lines is not in that of {size} signed ones");
+        Err(Error::corrupt(message).into())
     }
 
     /// Parses a body.
@@ -90,6 +108,18 @@ impl fmt::Display for Submission {
         self.proof.iter().try_for_each(|hash| writeln!(f, "{}", BASE64_STANDARD.encode(hash)))?;
         write!(f, "\n{}", self.checkpoint)
     }
+}
+
+/// Returns the complete subtrees of a tree, largest first.
+fn frontier_nodes(size: u64) -> Vec<NodeIndex> {
+    let ones = (0..64_u8).rev().filter(|level| size >> level & 1 == 1);
+    let mut begin = 0;
+    ones.map(|level| {
+        let index = begin >> level;
+        begin += 1_u64 << level;
+        (level, index)
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@ mod step;
 mod answer;
 mod journal;
 mod witness;
+mod target;
+mod cosigned;
+mod witnesses;
 #[cfg(feature = "server")]
 mod server;
 
@@ -13,3 +16,4 @@ pub use error::{Error, Result};
 #[cfg(feature = "server")]
 pub use server::router;
 pub use witness::Witness;
+pub use witnesses::{Progress, Submitter, VARIABLE, Witnesses};

@@ -41,19 +41,27 @@ fn a_submission_extends_only_the_tree_from_which_its_proof_leads() {
         tree.root().unwrap()
     };
     let checkpoint = SignedCheckpoint::sign("log", 13, &root(13), &[&key]).unwrap();
-    for old in 1..=13 {
-        let read =
-            &mut |nodes: &[(u8, u64)]| Ok(nodes.iter().map(|(level, index)| node(*level, *index)).collect());
-        let proof: Vec<Hash> = tree::prove_consistency::<Error>(old as u64, 13, read).unwrap();
-        let submission = Submission::new(old as u64, proof.clone(), checkpoint.clone());
-        let read = Submission::parse(submission.to_string().as_bytes()).unwrap();
-        assert!(read.extends(&root(old)), "{old}");
+    for old in 1..=13_u8 {
+        let read = &mut |nodes: &[NodeIndex]| {
+            Ok::<_, Error>(nodes.iter().map(|(level, index)| node(*level, *index)).collect())
+        };
+        let submission = Submission::make(old.into(), checkpoint.clone(), read).unwrap();
+        let mut read = Submission::parse(submission.to_string().as_bytes()).unwrap();
+        assert!(read.extends(&root(old.into())), "{old}");
         assert!(!read.extends(&[0; 32]), "{old}");
-        let longer = [proof, vec![[0; 32]]].concat();
-        assert!(!Submission::new(old as u64, longer, checkpoint.clone()).extends(&root(old)), "{old}");
+        read.proof.push([0; 32]);
+        assert!(!read.extends(&root(old.into())), "{old}");
+        // Nodes of another tree.
+        let wrong = &mut |nodes: &[NodeIndex]| Ok::<_, Error>(vec![[1; 32]; nodes.len()]);
+        let made = Submission::make(old.into(), checkpoint.clone(), wrong);
+        assert!(old == 13 || made.unwrap_err().is_corrupt(), "{old}");
     }
-    assert!(Submission::new(0, Vec::new(), checkpoint.clone()).extends(&[0; 32]));
-    assert!(!Submission::new(0, vec![[0; 32]], checkpoint).extends(&[0; 32]));
+    let none = &mut |_: &[NodeIndex]| Ok::<_, Error>(Vec::new());
+    assert!(Submission::make(14, checkpoint.clone(), none).unwrap_err().is_invalid());
+    let mut first = Submission::make(0, checkpoint, none).unwrap();
+    assert!(first.extends(&[0; 32]));
+    first.proof.push([0; 32]);
+    assert!(!first.extends(&[0; 32]));
 }
 
 #[test]

@@ -51,15 +51,12 @@ impl Log {
     }
 
     pub(super) fn submission(&self, old: usize, size: usize) -> String {
-        let proof = if old == 0 || old == size {
-            Vec::new()
-        } else {
-            let read = &mut |nodes: &[(u8, u64)]| {
-                Ok(nodes.iter().map(|(level, index)| self.node(*level, *index)).collect())
-            };
-            prove_consistency::<auditx_tlog::Error>(old as u64, size as u64, read).unwrap()
+        let read = &mut |nodes: &[(u8, u64)]| {
+            Ok::<_, auditx_tlog::Error>(
+                nodes.iter().map(|(level, index)| self.node(*level, *index)).collect(),
+            )
         };
-        Submission::new(old as u64, proof, self.checkpoint(size)).to_string()
+        Submission::make(old as u64, self.checkpoint(size), read).unwrap().to_string()
     }
 }
 
