@@ -73,7 +73,7 @@ pub use search::{Cursor, Found, Order, ReadErrors, Search, SearchError, Source, 
 pub use trails::{FoundTrails, find_trails, is_trail};
 pub use verify::{
     Answer, Fault, FaultKind, Occurrence, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions,
-    verify,
+    Witnessed, verify,
 };
 
 // The code blocks of the README are compiled and run as tests.

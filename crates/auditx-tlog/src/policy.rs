@@ -103,6 +103,12 @@ impl Policy {
         &self.witnesses
     }
 
+    /// Returns whether it requires no cosignature.
+    #[must_use]
+    pub fn needs_no_witness(&self) -> bool {
+        self.quorum.is_none()
+    }
+
     /// Returns the latest time at which a quorum had seen the checkpoint as the newest of its log, in seconds
     /// since 1970: every witness of the quorum cosigned it then or later. `None` if the policy requires no
     /// cosignature. Does not verify the signature of the log.

@@ -366,7 +366,7 @@ impl Work {
         let entry = logger
             .log_security(format!("Witness {witness} refuses this trail: {what}"))
             .level(LogLevel::Critical)
-            .action(AuditAction::other("witness-refusal"))
+            .action(AuditAction::other("WITNESS_REFUSED"))
             .entity("witness", witness)
             .metadata("trail_lines", size);
         if let Err(error) = entry.record() {

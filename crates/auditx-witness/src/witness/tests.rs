@@ -4,9 +4,7 @@ mod kills;
 
 use std::sync::Arc;
 
-use auditx_tlog::{
-    CompactRange, Hash, SignedCheckpoint, SigningKey, leaf_hash, node_hash, prove_consistency,
-};
+use auditx_tlog::{CompactRange, Hash, SignedCheckpoint, SigningKey, leaf_hash, node_hash};
 use tempfile::TempDir;
 
 use super::*;
