@@ -23,6 +23,7 @@ mod processes;
 mod verify;
 mod ui;
 mod ship;
+mod witness;
 mod performance;
 
 use std::process::ExitCode;
@@ -66,6 +67,8 @@ enum Command {
     Open(open::Options),
     /// Measure shipping in lines per second, compared with bulk loading, and the cost of an embedded shipper
     Ship(ship::Options),
+    /// Measure the cosignatures of witnesses, and verification with a policy
+    Witness(witness::Options),
     /// Create a large trail like that of an ERP
     Make(make::Options),
     #[command(hide = true)]
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Read(options) => read::measure(&options),
         Command::Ui(options) => ui::measure(&options),
         Command::Open(options) => open::measure(&options),
+        Command::Witness(options) => witness::measure(&options),
         Command::Make(options) => make::make(&options),
         Command::VerifyRun(options) => verify::run(&options),
         Command::ReadRun(options) => read::run(&options),

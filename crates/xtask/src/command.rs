@@ -40,8 +40,9 @@ pub(crate) const COMMANDS: &[Command] = &[
             "ui",
             "ship",
             "open",
+            "witness",
         ],
-        usage: "bench record|processes|durable|performance|http|verify|read|ship|open [--json] [ARGS…]",
+        usage: "bench record|processes|durable|performance|http|verify|read|ship|open|witness [--json] [ARGS…]",
         summary: "compare auditx with other programs; ARGS are passed to auditx-bench",
     },
     Command {

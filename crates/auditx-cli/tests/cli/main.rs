@@ -40,3 +40,5 @@ mod ui_copy;
 #[cfg(feature = "ship")]
 mod unreachable;
 mod verify;
+#[cfg(feature = "ship")]
+mod witness;
