@@ -33,6 +33,9 @@ mod capture {}
 #[doc = include_str!("../../docs/DATABASES.md")]
 mod databases {}
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/WITNESSES.md")]
+mod witnesses {}
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/OTHER_FRAMEWORKS.md")]
 mod other_frameworks {}
 #[cfg(doctest)]

@@ -13,7 +13,8 @@ use auditx_core::{AuditLogger, Compression, Config, JournalKind, Signer, Signing
 use auditx_store::{SegmentIndex, checkpoint_path};
 use auditx_tests::deadline::TIMEOUT;
 use auditx_tlog::{
-    CompactRange, ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, leaf_hash, to_hex,
+    CompactRange, ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Submission,
+    WitnessKey, leaf_hash, to_hex,
 };
 
 const BEGIN: &str = "## Test vectors\n\n";
@@ -92,6 +93,15 @@ fn vectors() -> String {
     let consistency = ConsistencyProof::make(checkpoint(3), checkpoint(5), &mut nodes).unwrap();
     consistency.check(std::slice::from_ref(&verifier)).unwrap();
     block("The consistency proof from three to five lines", consistency.to_string().trim_end());
+    let signer = SigningKey::from_pem(KEY).unwrap();
+    let witness = WitnessKey::new("witness.example.com/w1", &signer.public_key()).unwrap();
+    let submission = Submission::make(3, checkpoint(5), &mut nodes).unwrap();
+    block("The submission to a witness that knows three lines", submission.to_string().trim_end());
+    let line = checkpoint(5).cosign(witness.name(), &signer, 1_800_000_000).unwrap();
+    let cosigned = checkpoint(5).with_cosignature(&line, &witness).unwrap();
+    assert_eq!(cosigned.cosigned_at(&witness), Some(1_800_000_000));
+    block("The verifier key of a witness with the same private key", &witness.to_string());
+    block("The checkpoint that it cosigned at 1800000000", cosigned.as_str().trim_end());
     block(
         "The skip index of a segment with these five lines, which have no timestamp, in hex",
         &index_of(LINES.map(str::to_owned)),

@@ -24,6 +24,7 @@ mod verify;
 mod ui;
 mod ship;
 mod capture;
+mod witness;
 mod performance;
 
 use std::process::ExitCode;
@@ -69,6 +70,8 @@ enum Command {
     Ship(ship::Options),
     /// Measure how soon and how fast changes of a database are collected, and what the trigger costs an UPDATE
     Capture(capture::Options),
+    /// Measure the cosignatures of witnesses, and verification with a policy
+    Witness(witness::Options),
     /// Create a large trail like that of an ERP
     Make(make::Options),
     #[command(hide = true)]
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
         Command::Read(options) => read::measure(&options),
         Command::Ui(options) => ui::measure(&options),
         Command::Open(options) => open::measure(&options),
+        Command::Witness(options) => witness::measure(&options),
         Command::Make(options) => make::make(&options),
         Command::VerifyRun(options) => verify::run(&options),
         Command::ReadRun(options) => read::run(&options),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use auditx_core::VerifierKey;
-use auditx_tlog::{ConsistencyProof, InclusionProof, ProofFault, SignedCheckpoint, to_hex};
+use auditx_tlog::{ConsistencyProof, InclusionProof, Policy, ProofFault, SignedCheckpoint, to_hex};
 use serde::Serialize;
 
 use crate::evidence;
@@ -23,8 +23,11 @@ pub(crate) struct Arguments {
     #[arg(value_name = "PROOF")]
     proof: PathBuf,
     /// A public key of the trail, or a file that contains it; repeatable
-    #[arg(long = "key", value_name = "VKEY", required = true)]
+    #[arg(long = "key", value_name = "VKEY", required_unless_present = "policy")]
     keys: Vec<String>,
+    /// Require the cosignatures of this policy (C2SP tlog-policy); its logs count as keys
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -33,6 +36,7 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   auditx check line-42.proof --key erp.vkey
+  auditx check line-42.proof --policy erp.policy
   auditx prove 42 | ssh auditor auditx check - --key @erp.vkey
 
 Exit status: 0 proved, 1 not proved, 2 an error";
@@ -56,6 +60,9 @@ struct Checked<'p> {
     /// The root of the checkpoint, in hexadecimal.
     root: String,
     signed_by: Vec<String>,
+    /// The latest time at which a quorum of witnesses had seen the checkpoint, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnessed_at: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -73,12 +80,17 @@ enum Statement<'p> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let keys = evidence::keys(&arguments.keys)?;
+    let mut keys = evidence::keys(&arguments.keys)?;
+    let policy = arguments.policy.as_deref().map(evidence::policy).transpose()?;
+    if let Some(policy) = &policy {
+        keys.extend(policy.logs().iter().filter(|log| !keys.contains(log)).cloned().collect::<Vec<_>>());
+    }
     let text = evidence::read(&arguments.proof)?;
     if text.starts_with(OF_CONSISTENCY) {
         let proof = ConsistencyProof::parse(&text)?;
         let statement = Statement::Consistency { older_size: proof.older().size() };
-        print(&Checked::of(proof.check(&keys), statement, proof.newer(), &keys), arguments.json)
+        let checked = Checked::of(proof.check(&keys), statement, proof.newer(), &keys);
+        print(&checked.witnessed(policy.as_ref(), proof.newer()), arguments.json)
     } else {
         let proof = InclusionProof::parse(&text)?;
         let statement = Statement::Inclusion {
@@ -86,7 +98,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             is_erased: proof.is_erased(),
             line: String::from_utf8_lossy(proof.line()),
         };
-        print(&Checked::of(proof.check(&keys), statement, proof.checkpoint(), &keys), arguments.json)
+        let checked = Checked::of(proof.check(&keys), statement, proof.checkpoint(), &keys);
+        print(&checked.witnessed(policy.as_ref(), proof.checkpoint()), arguments.json)
     }
 }
 
@@ -106,7 +119,22 @@ impl<'p> Checked<'p> {
             size: checkpoint.size(),
             root: to_hex(checkpoint.root()),
             signed_by: signers.into_iter().map(ToString::to_string).collect(),
+            witnessed_at: None,
         }
+    }
+
+    /// Requires the cosignatures of the policy.
+    fn witnessed(mut self, policy: Option<&Policy>, checkpoint: &SignedCheckpoint) -> Self {
+        match policy.map(|policy| policy.witnessed_at(checkpoint)) {
+            None => {}
+            Some(Ok(at)) => self.witnessed_at = at,
+            Some(Err(missing)) if self.why.is_none() => {
+                self.answer = Answer::NotProved;
+                self.why = Some(format!("its checkpoint is not cosigned as the policy requires: {missing}"));
+            }
+            Some(Err(_)) => {}
+        }
+        self
     }
 }
 
@@ -148,6 +176,9 @@ fn print_result(out: &mut impl Write, checked: &Checked<'_>) -> Result<(), Failu
 fn print_signers(out: &mut impl Write, checked: &Checked<'_>) -> Result<(), Failure> {
     for key in &checked.signed_by {
         writeln!(out, "Signed with {}", sanitized(key))?;
+    }
+    if let Some(at) = checked.witnessed_at {
+        writeln!(out, "Cosigned by a quorum of witnesses at {} or later", evidence::time(at))?;
     }
     Ok(())
 }

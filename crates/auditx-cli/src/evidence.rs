@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use auditx_core::VerifierKey;
-use auditx_tlog::SignedCheckpoint;
+use auditx_reader::Moment;
+use auditx_tlog::{Policy, SignedCheckpoint};
 
 use crate::failure::Failure;
 use crate::terminal::sanitized;
@@ -56,6 +57,20 @@ pub(crate) fn checkpoint(path: &Path) -> Result<SignedCheckpoint, Failure> {
     })
 }
 
+/// Reads a policy: which logs, which witnesses, and how many of them.
+pub(crate) fn policy(path: &Path) -> Result<Policy, Failure> {
+    Policy::parse(&read(path)?).map_err(|error| {
+        let display_path = sanitized(&path.to_string_lossy());
+        Failure::new(format!("{display_path}: {}", sanitized(&error.to_string())))
+    })
+}
+
+/// Returns the time of a cosignature, which is in seconds since 1970.
+pub(crate) fn time(seconds: u64) -> Moment {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    Moment::from_micros(seconds.saturating_mul(1_000_000))
+}
+
 /// Reads a file, or standard input for `-`. Fails if it is longer than [`MAX_BYTES`].
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let is_input = path.as_os_str() == STANDARD_INPUT;
@@ -70,7 +85,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     match outcome {
         Err(error) => Err(Failure::new(format!("cannot read {display_path}: {error}"))),
         Ok(len) if len as u64 > MAX_BYTES => Err(Failure::new(format!(
-            "{display_path} is longer than 1 MiB: it is not a key, checkpoint or proof"
+            "{display_path} is longer than 1 MiB: it is not a key, checkpoint, policy or proof"
         ))),
         Ok(_) => Ok(bytes),
     }

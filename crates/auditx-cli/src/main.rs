@@ -60,6 +60,8 @@ mod retire;
 mod erase;
 mod ship;
 mod capture;
+mod cosign;
+mod witness;
 mod completions;
 mod manual;
 mod help;
@@ -103,6 +105,8 @@ enum Command {
     Erase(erase::Arguments),
     Ship(ship::Arguments),
     Capture(capture::Arguments),
+    Cosign(cosign::Arguments),
+    Witness(witness::Arguments),
     Completions(completions::Arguments),
     Man(manual::Arguments),
     Help(help::Arguments),
@@ -128,6 +132,7 @@ Examples:
   auditx check proof --key VKEY                    check a proof without the trail
   auditx ship --dir /var/log/erp --to postgres://… copy signed lines to a database
   auditx capture run --from postgres://… --dir DIR record what changed in a database
+  auditx witness --dir /var/lib/witness --log VKEY cosign the checkpoints of other trails
 
 Exit status: 0 success, 1 nothing found or a check failed, 2 an error; verify: 3 not all could be checked";
 
@@ -158,6 +163,8 @@ fn main() -> ExitCode {
             Command::Erase(arguments) => erase::run(arguments),
             Command::Ship(arguments) => ship::run(arguments),
             Command::Capture(arguments) => capture::run(arguments),
+            Command::Cosign(arguments) => cosign::run(arguments),
+            Command::Witness(arguments) => witness::run(arguments),
             Command::Completions(arguments) => completions::run(arguments),
             Command::Man(arguments) => manual::run(arguments),
             Command::Help(arguments) => help::run(arguments),

@@ -14,13 +14,15 @@ use crate::evidence;
 use crate::failure::{Failure, Status};
 use crate::family::Family;
 use crate::progress::Progress;
+use crate::selection::span;
 use crate::terminal;
 
 /// Check that every line of a trail is as it was signed
 ///
 /// The command reads every line once and changes nothing. For a complete answer it
 /// needs the key that the owner of the trail gave you, and a checkpoint that was
-/// kept elsewhere; otherwise it lists what it could not check. With --from it first
+/// kept elsewhere, or a policy with the keys of witnesses that cosigned the trail;
+/// otherwise it lists what it could not check. With --from it first
 /// fetches a copy of the trail into a temporary directory.
 ///
 /// Where DIR holds several trails, each is verified, and the answer is the worst
@@ -36,6 +38,12 @@ pub(crate) struct Arguments {
     /// A checkpoint of the trail that was kept elsewhere (`auditx checkpoint --save`); repeatable
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
+    /// Require the cosignatures of this policy (C2SP tlog-policy): keys of logs and witnesses, and a quorum
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Require that the witnesses saw the trail not longer ago than this: 10m, 1h
+    #[arg(long, value_name = "SPAN", requires = "policy")]
+    fresh: Option<String>,
     /// Verify a copy that was shipped, such as postgres://auditor@db/audit, instead of --dir
     #[arg(long, value_name = "URL", conflicts_with_all = ["member", "viewer"])]
     from: Option<Engine>,
@@ -53,6 +61,7 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   auditx verify --dir /var/log/erp --key erp.vkey --known /mnt/elsewhere/erp.checkpoint
+  auditx verify --dir /var/log/erp --policy erp.policy --fresh 10m
   auditx verify --dir /var/log/erp                       with the key that the trail itself names
   auditx verify --dir /var/log/erp --trail worker-1      one of the trails below a directory
   auditx verify --json | jq .answer
@@ -67,6 +76,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     }
     for path in &arguments.known {
         options = options.known(evidence::checkpoint(path)?);
+    }
+    if let Some(path) = &arguments.policy {
+        options = options.policy(evidence::policy(path)?);
+    }
+    if let Some(fresh) = &arguments.fresh {
+        options = options.fresh(span(fresh)?);
     }
     let Some(engine) = &arguments.from else {
         let trails = arguments.family.trails()?;

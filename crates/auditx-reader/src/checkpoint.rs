@@ -1,8 +1,9 @@
-//! Reads the latest checkpoint of a trail. Its signatures are not checked here.
+//! Reads the latest checkpoint of a trail, and those that witnesses cosigned. Signatures are not checked here.
 
+use std::fs;
 use std::path::Path;
 
-use auditx_store::checkpoint_path;
+use auditx_store::{checkpoint_path, cosigned_history};
 use auditx_tlog::SignedCheckpoint;
 
 use crate::error::{Error, Result};
@@ -25,4 +26,29 @@ pub fn latest_checkpoint(directory: &Path) -> Result<SignedCheckpoint> {
         return Err(Error::missing(message, directory));
     };
     SignedCheckpoint::parse(&note).map_err(|error| Error::corrupt(error.to_string(), &path))
+}
+
+/// Returns the checkpoints of the trail in `directory` that witnesses cosigned, largest first, unchecked:
+/// check them with [`Policy::witnessed_at`](auditx_tlog::Policy::witnessed_at). Files that are no checkpoints
+/// are left out.
+///
+/// # Errors
+/// `is_storage` if they cannot be listed.
+pub fn cosigned_checkpoints(directory: &Path) -> Result<Vec<SignedCheckpoint>> {
+    let directory = cosigned_history(directory);
+    let entries = match fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(Error::storage("cannot list the cosigned checkpoints", &directory, error));
+        }
+    };
+    let is_named =
+        |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().parse::<u64>().is_ok());
+    let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_named(path));
+    let notes = paths.filter_map(|path| file::read_small(&path).ok().flatten());
+    let mut found: Vec<SignedCheckpoint> =
+        notes.filter_map(|note| SignedCheckpoint::parse(&note).ok()).collect();
+    found.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.size()));
+    Ok(found)
 }

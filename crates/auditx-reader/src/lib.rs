@@ -55,7 +55,7 @@ mod sample;
 pub use auditx_format::moment::Moment;
 pub use auditx_format::row::{Field, Json, Row};
 pub use changes::{Change, changes};
-pub use checkpoint::latest_checkpoint;
+pub use checkpoint::{cosigned_checkpoints, latest_checkpoint};
 pub use error::{Error, Result};
 pub use find::find_line;
 pub use identity::Identity;
@@ -65,7 +65,7 @@ pub use inspect::{
 pub use keys::{RecordedKey, key_in_directory, recorded_keys};
 pub use line::Line;
 pub use lines::{Lines, Unfinished};
-pub use prove::{Prover, prove, prove_consistency, recorded_signer};
+pub use prove::{Prover, prove, prove_consistency, recorded_signer, submission};
 pub use query::{
     Query, QueryError, SqlCondition, SqlParameter, TimeBase, Warning, Zone, ZoneError, end_moment_of,
     field_named, is_equal, length_of, moment_of, nearest_field, sortable_number,
@@ -75,7 +75,7 @@ pub use state::{EntryRef, Existence, KnownField, RecordAt, RecordState, Since};
 pub use trails::{FoundTrails, find_trails, is_trail};
 pub use verify::{
     Answer, Fault, FaultKind, Occurrence, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions,
-    verify,
+    Witnessed, verify,
 };
 
 // The code blocks of the README are compiled and run as tests.

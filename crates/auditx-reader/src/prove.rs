@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 
 use auditx_format::control_record::StoredRecord;
 use auditx_store::{Tiles, checkpoint_path};
-use auditx_tlog::{ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, VerifierKey};
+use auditx_tlog::{
+    ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Submission, VerifierKey,
+};
 
-use crate::checkpoint::latest_checkpoint;
+use crate::checkpoint::{cosigned_checkpoints, latest_checkpoint};
 use crate::error::{Error, Result};
 use crate::find::find_unchecked;
 use crate::head::Head;
@@ -31,8 +33,9 @@ type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_format::Result<Vec<Has
 /// What to do if a trail and its checkpoint disagree.
 const ADVICE: &str = "run `auditx verify` to see where";
 
-/// Proves that the trail contains the line with this number, under its latest checkpoint. For an erased line,
-/// the proof holds the hash in its stub.
+/// Proves that the trail contains the line with this number, under its latest checkpoint, or under the largest
+/// one that witnesses cosigned if that names the line. For an erased line, the proof holds the hash in its
+/// stub.
 ///
 /// Costs reading the line's segment up to the line, and a few nodes from the tile cache; if the cache is
 /// missing or wrong, one pass over all lines. Memory is constant.
@@ -57,8 +60,11 @@ const ADVICE: &str = "run `auditx verify` to see where";
 /// `is_missing` if there is no trail or no checkpoint, or the line is not signed yet or was retired;
 /// `is_corrupt` if the trail differs from what was signed; `is_storage` or `is_refused` if it cannot be read.
 pub fn prove(directory: &Path, seq: u64) -> Result<InclusionProof> {
-    let prover = Prover::open(directory)?;
+    let mut prover = Prover::open(directory)?;
     prover.ensure_signed(seq)?;
+    if let Some(cosigned) = cosigned_with(directory, &prover.checkpoint, |size| size > seq) {
+        prover.checkpoint = cosigned;
+    }
     let line = signed_line(directory, seq)?;
     prover.prove_at(seq, line.bytes(), || (line.path(), line.offset()))
 }
@@ -97,6 +103,9 @@ impl Prover {
                 (latest, trouble)
             }
         };
+        // The same checkpoint, with more signatures.
+        let checkpoint =
+            cosigned_with(directory, &checkpoint, |size| size == checkpoint.size()).unwrap_or(checkpoint);
         Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory), trouble })
     }
 
@@ -158,6 +167,25 @@ impl Prover {
     }
 }
 
+/// Returns the largest cosigned checkpoint with such a size that is as good as the latest one: of the same
+/// log, and signed with the same key.
+fn cosigned_with(
+    directory: &Path,
+    latest: &SignedCheckpoint,
+    is_wanted: impl Fn(u64) -> bool,
+) -> Option<SignedCheckpoint> {
+    let cosigned = cosigned_checkpoints(directory).ok()?;
+    if cosigned.is_empty() {
+        return None;
+    }
+    let signer = recorded_signer(directory, latest).ok()??;
+    cosigned.into_iter().find(|cosigned| {
+        is_wanted(cosigned.size())
+            && cosigned.size() <= latest.size()
+            && cosigned.verify(std::slice::from_ref(&signer)).is_ok()
+    })
+}
+
 /// Proves that the trail of the newer checkpoint begins with all lines of the older one. Both may be any
 /// checkpoints of this trail; [`latest_checkpoint`](crate::latest_checkpoint) reads its latest.
 ///
@@ -190,6 +218,24 @@ signed before; {ADVICE}"
     })?;
     ensure_signed(directory, proof.newer())?;
     Ok(proof)
+}
+
+/// Makes what is submitted to a witness that knows the first `old_size` lines of this trail.
+///
+/// Costs the same as [`prove`].
+///
+/// # Errors
+/// `is_invalid` if the old size is larger than the checkpoint; otherwise as [`prove_consistency`].
+pub fn submission(directory: &Path, old_size: u64, checkpoint: &SignedCheckpoint) -> Result<Submission> {
+    let tiles = Tiles::open(directory);
+    let made = with_nodes(directory, &tiles, checkpoint.size(), |read| {
+        Submission::make(old_size, checkpoint.clone(), read)
+    });
+    made.map_err(|error| match error {
+        ProofFailure::Read(error) => error,
+        ProofFailure::Mismatch(error) if error.is_invalid() => Error::invalid(error.to_string(), directory),
+        ProofFailure::Mismatch(error) => Error::corrupt(format!("{error}; {ADVICE}"), directory),
+    })
 }
 
 /// Verifies a trail whose checkpoint is in doubt, and returns what is wrong with it. Fails if

@@ -28,12 +28,14 @@ mod trust;
 mod verification;
 mod walk;
 mod window;
+mod witnessed;
 mod workers;
 
 use std::path::Path;
+use std::time::Duration;
 
 use auditx_store::Tiles;
-use auditx_tlog::{SignedCheckpoint, VerifierKey, to_hex};
+use auditx_tlog::{Policy, SignedCheckpoint, VerifierKey, to_hex};
 
 use crate::error::{Error, Result};
 use crate::listing::{begins_as_legacy, legacy_files};
@@ -42,11 +44,13 @@ use checkpoints::Checkpoints;
 use files::SegmentFile;
 use fold::Walked;
 use projection::Difference;
+use witnessed::Finding;
 use workers::CHUNK;
 
 pub use fault::{Fault, FaultKind};
 pub use remark::{Occurrence, Remark, RemarkKind};
 pub use verification::{Answer, Reason, Signatory, Verification};
+pub use witnessed::Witnessed;
 
 /// How often verification starts again because a writer changed the trail in a way that looks like a fault.
 const ATTEMPTS: usize = 20;
@@ -69,10 +73,12 @@ const ATTEMPTS: usize = 20;
 /// assert_eq!(verification.answer, Answer::Intact);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct VerifyOptions {
     keys: Vec<VerifierKey>,
     known: Vec<SignedCheckpoint>,
+    policy: Option<Policy>,
+    max_age: Option<Duration>,
     threads: usize,
     /// Bytes that a thread reads in one job.
     chunk: usize,
@@ -81,7 +87,7 @@ pub struct VerifyOptions {
 impl Default for VerifyOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { keys: Vec::new(), known: Vec::new(), threads, chunk: CHUNK }
+        Self { keys: Vec::new(), known: Vec::new(), policy: None, max_age: None, threads, chunk: CHUNK }
     }
 }
 
@@ -102,11 +108,28 @@ impl VerifyOptions {
         self
     }
 
-    /// Default: none; without one the answer is never [`Answer::Intact`]. Adds a checkpoint of this trail
-    /// that was kept elsewhere.
+    /// Default: none; without one, and without a [policy](Self::policy), the answer is never
+    /// [`Answer::Intact`]. Adds a checkpoint of this trail that was kept elsewhere.
     #[must_use]
     pub fn known(mut self, checkpoint: SignedCheckpoint) -> Self {
         self.known.push(checkpoint);
+        self
+    }
+
+    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint of the trail, and adds the keys
+    /// of the policy's logs. The cosigned checkpoint counts as one that was kept elsewhere: witnesses remember
+    /// it.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy.clone());
+        policy.logs().iter().cloned().fold(self, Self::key)
+    }
+
+    /// Default: none. Requires that a quorum of the policy's witnesses saw the trail as its newest state not
+    /// longer ago than this.
+    #[must_use]
+    pub fn fresh(mut self, max_age: Duration) -> Self {
+        self.max_age = Some(max_age);
         self
     }
 
@@ -128,6 +151,7 @@ impl VerifyOptions {
 struct Case<'a> {
     directory: &'a Path,
     options: &'a VerifyOptions,
+    witnesses: Option<&'a Finding>,
     checkpoints: &'a Checkpoints,
     files: &'a [SegmentFile],
     walked: &'a Walked,
@@ -156,9 +180,17 @@ pub fn verify(
         }
         Err(error) => return Err(Error::storage("cannot examine the directory", directory, error)),
     }
+    let mut options = options.clone();
+    let witnesses = match &options.policy {
+        Some(policy) => Some(witnessed::find(directory, policy, &options.keys)?),
+        None => None,
+    };
+    if let Some(Finding::Found(cosigned, _)) = &witnesses {
+        options = options.known(cosigned.clone());
+    }
     let mut suspicion = None;
     for _ in 0..ATTEMPTS {
-        match attempt(directory, options, progress, suspicion.as_ref())? {
+        match attempt(directory, (&options, witnesses.as_ref()), progress, suspicion.as_ref())? {
             Attempt::Done(verification) => return Ok(*verification),
             Attempt::Retry(suspected) => suspicion = suspected,
         }
@@ -177,7 +209,7 @@ enum Attempt {
 
 fn attempt(
     directory: &Path,
-    options: &VerifyOptions,
+    (options, witnesses): (&VerifyOptions, Option<&Finding>),
     progress: &mut dyn FnMut(u64, u64),
     suspicion: Option<&(Fault, Option<u64>)>,
 ) -> Result<Attempt> {
@@ -196,7 +228,8 @@ there is nothing to verify";
     let Some(walked) = walk::walk(directory, options, &checkpoints, &files, progress)? else {
         return Ok(Attempt::Retry(None));
     };
-    let case = Case { directory, options, checkpoints: &checkpoints, files: &files, walked: &walked };
+    let case =
+        Case { directory, options, witnesses, checkpoints: &checkpoints, files: &files, walked: &walked };
     let mut verification = Verification::of(directory.to_path_buf());
     describe(&case, &mut verification);
     let fault = check::check(&case, &mut verification)?;
@@ -326,11 +359,14 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
         return;
     }
     let is_signed = verification.signed.is_some();
+    let (has_policy, is_stale) = (case.options.policy.is_some(), conclude_witnesses(case, verification));
     let is_projection_wrong = case.walked.projection.as_ref().is_some_and(|found| found.wrong.is_some());
     let reasons = [
         (Reason::SignatureUnchecked, is_signed && verification.keys.is_empty()),
         (Reason::KeyNotPinned, case.options.keys.is_empty()),
-        (Reason::FreshnessUnknown, verification.known.is_empty()),
+        (Reason::FreshnessUnknown, verification.known.is_empty() && !has_policy),
+        (Reason::NotWitnessed, verification.unwitnessed.is_some()),
+        (Reason::NotFresh, is_stale),
         (Reason::TailUnsigned, verification.unsigned_lines > 0),
         (Reason::TornTail, verification.torn_bytes > 0),
         (Reason::LinesLost, verification.lost > 0),
@@ -340,6 +376,23 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
         reasons.into_iter().filter(|(_, applies)| *applies).map(|(reason, _)| reason).collect();
     let is_intact = verification.reasons.is_empty();
     verification.answer = if is_intact { Answer::Intact } else { Answer::Unconfirmed };
+}
+
+/// Fills in what the witnesses say. Returns whether that is older than the auditor allows.
+fn conclude_witnesses(case: &Case<'_>, verification: &mut Verification) -> bool {
+    match case.witnesses {
+        Some(Finding::Found(_, witnessed)) if verification.known.contains(&witnessed.size) => {
+            verification.witnessed = Some(witnessed.clone());
+        }
+        Some(Finding::Found(_, witnessed)) => {
+            verification.unwitnessed =
+                Some(format!("that of {} lines names lines that were retired", witnessed.size));
+        }
+        Some(Finding::Missing(why)) => verification.unwitnessed = Some(why.clone()),
+        Some(Finding::NotRequired) | None => {}
+    }
+    let oldest = case.options.max_age.map(|age| witnessed::now().saturating_sub(age.as_secs()));
+    oldest.is_some_and(|oldest| verification.witnessed.as_ref().is_none_or(|witnessed| witnessed.at < oldest))
 }
 
 #[cfg(test)]

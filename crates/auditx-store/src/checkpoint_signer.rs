@@ -33,6 +33,12 @@ pub fn checkpoint_history(trail: &Path) -> PathBuf {
     trail.join(AUDITX_DIR).join("checkpoints")
 }
 
+/// Returns the directory of the checkpoints that witnesses cosigned, each named by its size.
+#[must_use]
+pub fn cosigned_history(trail: &Path) -> PathBuf {
+    trail.join(AUDITX_DIR).join("cosigned")
+}
+
 /// The reason for a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Occasion {

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::cosignature::{self, WitnessKey};
 use crate::error::{Error, Result};
 use crate::key::{Signer, VerifierKey};
 use crate::note::{self, NoteSignature, ParsedNote, SignatureFault};
@@ -55,7 +56,7 @@ impl SignedCheckpoint {
             if !key.is_signature(head.as_bytes(), &signature) {
                 return Err(refused("the signature is not valid for the signer's public key".into()));
             }
-            signatures.push(NoteSignature::new(key, &signature));
+            signatures.push(NoteSignature::new(key.name(), key.id(), signature.to_vec()));
         }
         Self::parse(note::signed(&head, &signatures).as_bytes())
     }
@@ -94,6 +95,47 @@ impl SignedCheckpoint {
         let mut signed = self.note.verify(keys)?;
         signed.retain(|key| key.name() == self.origin());
         if signed.is_empty() { Err(SignatureFault::WrongKey) } else { Ok(signed) }
+    }
+
+    /// Cosigns it for a witness of this name. Returns the signature line, with its newline. `time` is in
+    /// seconds since 1970. A witness must have checked that the log only grew; this does not.
+    ///
+    /// # Errors
+    /// `is_invalid` if the name is invalid; `is_signing` if the signer fails or its signature is invalid.
+    pub fn cosign(&self, name: &str, signer: &dyn Signer, time: u64) -> Result<String> {
+        Ok(cosignature::cosign(name, signer, &self.note, time)?.line())
+    }
+
+    /// Returns when the witness with this key cosigned it, in seconds since 1970: the latest time, if there
+    /// is more than one valid cosignature.
+    #[must_use]
+    pub fn cosigned_at(&self, key: &WitnessKey) -> Option<u64> {
+        let own = self.note.signatures.iter().filter(|signature| signature.is_of(key.name(), key.id()));
+        own.filter_map(|signature| key.time_of(&self.note, &signature.bytes)).max()
+    }
+
+    /// Adds the valid cosignatures of this witness among these signature lines, which is what a witness
+    /// answers, in place of those that it has. Lines of other keys are ignored.
+    ///
+    /// # Errors
+    /// `is_corrupt` if there is no valid one.
+    pub fn with_cosignature(&self, lines: &str, key: &WitnessKey) -> Result<Self> {
+        let is_own = |signature: &NoteSignature| signature.is_of(key.name(), key.id());
+        let is_valid = |signature: &NoteSignature| key.time_of(&self.note, &signature.bytes).is_some();
+        let added: Vec<String> = lines
+            .split_terminator('\n')
+            .filter_map(NoteSignature::parse)
+            .filter(|signature| is_own(signature) && is_valid(signature))
+            .map(|signature| signature.line())
+            .collect();
+        if added.is_empty() {
+            let message = format!("no valid cosignature of {} on this checkpoint", key.name());
+            return Err(Error::corrupt(message));
+        }
+        let kept =
+            self.note.signatures.iter().filter(|signature| !is_own(signature)).map(NoteSignature::line);
+        let signatures: String = kept.chain(added).collect();
+        Self::parse(format!("{}\n{signatures}", self.note.head()).as_bytes())
     }
 }
 

@@ -7,13 +7,12 @@ use std::str::FromStr;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, SignerError};
-use crate::tree::Hash;
+use crate::vkey;
 
-/// The algorithm byte for Ed25519 in keys.
-const ED25519: u8 = 1;
+/// The algorithm byte of a log's Ed25519 key.
+const ED25519: u8 = 0x01;
 
 /// Signs checkpoints (Ed25519, RFC 8032). Implement it for a key that stays in a KMS or an HSM.
 ///
@@ -107,16 +106,9 @@ impl VerifierKey {
     /// # Errors
     /// `is_invalid` if the name is invalid, or the key is not an Ed25519 key or has small order.
     pub fn new(name: &str, public_key: &[u8; 32]) -> Result<Self> {
-        if !is_key_name(name) {
-            return Err(Error::invalid(format!(
-                "invalid key name {name:?}: it must not be empty or contain white space or `+`"
-            )));
-        }
-        let public = VerifyingKey::from_bytes(public_key)
-            .ok()
-            .filter(|key| !key.is_weak())
-            .ok_or_else(|| Error::invalid("not an Ed25519 public key"))?;
-        Ok(Self { name: name.to_owned(), id: key_id(name, public_key), public })
+        vkey::check_name(name)?;
+        let public = ed25519(public_key)?;
+        Ok(Self { name: name.to_owned(), id: vkey::id(name, ED25519, public_key), public })
     }
 
     /// Returns the name it signs under: the origin of its checkpoints.
@@ -146,8 +138,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = [&[ED25519], self.public.as_bytes().as_slice()].concat();
-        write!(f, "{}+{:08x}+{}", self.name, self.id, BASE64_STANDARD.encode(bytes))
+        f.write_str(&vkey::text(&self.name, ED25519, self.public.as_bytes()))
     }
 }
 
@@ -161,32 +152,19 @@ impl FromStr for VerifierKey {
                  `erp.example.com/auditx/9f0c…+0a1b2c3d+AQ…=`, as printed by `auditx key show`"
             ))
         };
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(_), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(malformed());
-        };
-        let bytes = BASE64_STANDARD.decode(key).map_err(|_| malformed())?;
-        let [ED25519, public @ ..] = bytes.as_slice() else { return Err(malformed()) };
-        let parsed = Self::new(name, public.try_into().map_err(|_| malformed())?)?;
-        // The id must match the key, and the text must be in canonical form.
-        if parsed.to_string() == text { Ok(parsed) } else { Err(malformed()) }
+        match vkey::parse(text) {
+            Some((name, ED25519, public)) => {
+                Self::new(name, public.as_slice().try_into().map_err(|_| malformed())?)
+            }
+            _ => Err(malformed()),
+        }
     }
 }
 
-/// Returns whether a key may have this name: not empty, no white space, no plus, no control character.
-#[must_use]
-pub fn is_key_name(name: &str) -> bool {
-    !name.is_empty() && !name.chars().any(|c| c == '+' || c.is_whitespace() || c.is_control())
-}
-
-/// Returns the first four bytes of SHA-256(name ‖ `\n` ‖ algorithm ‖ public key).
-fn key_id(name: &str, public: &[u8; 32]) -> u32 {
-    let mut hasher = Sha256::new();
-    hasher.update(name);
-    hasher.update([b'\n', ED25519]);
-    hasher.update(public);
-    let hash: Hash = hasher.finalize().into();
-    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+/// Returns an Ed25519 key that is not of small order.
+pub(crate) fn ed25519(public_key: &[u8; 32]) -> Result<VerifyingKey> {
+    let key = VerifyingKey::from_bytes(public_key).ok().filter(|key| !key.is_weak());
+    key.ok_or_else(|| Error::invalid("not an Ed25519 public key"))
 }
 
 #[cfg(test)]

@@ -24,18 +24,26 @@
 mod error;
 mod tree;
 mod leaf;
+mod vkey;
 mod key;
 mod note;
+mod cosignature;
 mod checkpoint;
 mod proof;
+mod policy;
+mod submission;
 
 pub use checkpoint::{SignedCheckpoint, log_name};
+pub use cosignature::WitnessKey;
 pub use error::{Error, Result, SignerError};
-pub use key::{Signer, SigningKey, VerifierKey, is_key_name};
+pub use key::{Signer, SigningKey, VerifierKey};
 pub use leaf::{LONGEST_SEQ, Leaf, MAX_LINE, SEQ_PREFIX, erased_hash, erased_line, leaf_of, parse_seq};
 pub use note::SignatureFault;
+pub use policy::{Missing, Policy, Witness};
 pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
+pub use submission::Submission;
 pub use tree::{
     CompactRange, Hash, NodeIndex, ReadNodes, hash_from_hex, is_consistent, is_included, leaf_hash,
     leaf_hashes, node_hash, node_hashes, prove_consistency, prove_inclusion, to_hex,
 };
+pub use vkey::is_key_name;

@@ -5,8 +5,9 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::error::{Error, Result};
-use crate::key::{VerifierKey, is_key_name};
+use crate::key::VerifierKey;
 use crate::tree::Hash;
+use crate::vkey::is_key_name;
 
 /// The largest accepted note. Real ones are far smaller.
 const MAX_NOTE: usize = 64 * 1024;
@@ -24,18 +25,18 @@ pub(crate) struct ParsedNote {
     pub(crate) text: String,
     /// The length of the part of the text that is signed.
     head_len: usize,
-    signatures: Vec<NoteSignature>,
+    pub(crate) signatures: Vec<NoteSignature>,
     pub(crate) origin: String,
     pub(crate) size: u64,
     pub(crate) root: Hash,
 }
 
-/// A signature line. `bytes` have 64 bytes if the algorithm is Ed25519, and any number otherwise.
+/// A signature line. The form of its bytes depends on the algorithm of its key.
 #[derive(Debug)]
 pub(crate) struct NoteSignature {
     name: String,
     id: u32,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// The reason why a checkpoint's signatures are not accepted.
@@ -100,12 +101,17 @@ impl ParsedNote {
         Ok(Self { text, head_len: head.len(), signatures, origin: origin.to_owned(), size, root })
     }
 
+    /// Returns the part of the text that is signed.
+    pub(crate) fn head(&self) -> &str {
+        &self.text[..self.head_len]
+    }
+
     /// Returns the keys that signed it. Signatures of other keys are ignored.
     pub(crate) fn verify<'k>(&self, keys: &'k [VerifierKey]) -> Result<Vec<&'k VerifierKey>, SignatureFault> {
-        let head = &self.text.as_bytes()[..self.head_len];
+        let head = self.head().as_bytes();
         let mut signers: Vec<&VerifierKey> = Vec::new();
         for signature in &self.signatures {
-            let mut named = keys.iter().filter(|key| signature.is_of(key));
+            let mut named = keys.iter().filter(|key| signature.is_of(key.name(), key.id()));
             let Some(key) = named.next() else { continue };
             if named.next().is_some() {
                 return Err(SignatureFault::AmbiguousKey);
@@ -114,7 +120,7 @@ impl ParsedNote {
             if !bytes.is_ok_and(|bytes| key.is_signature(head, bytes)) {
                 return Err(SignatureFault::BadSignature);
             }
-            if !signers.iter().any(|signer| signature.is_of(signer)) {
+            if !signers.iter().any(|signer| signature.is_of(signer.name(), signer.id())) {
                 signers.push(key);
             }
         }
@@ -123,11 +129,11 @@ impl ParsedNote {
 }
 
 impl NoteSignature {
-    pub(crate) fn new(key: &VerifierKey, signature: &[u8; 64]) -> Self {
-        Self { name: key.name().to_owned(), id: key.id(), bytes: signature.to_vec() }
+    pub(crate) fn new(name: &str, id: u32, bytes: Vec<u8>) -> Self {
+        Self { name: name.to_owned(), id, bytes }
     }
 
-    fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let (name, encoded) = line.strip_prefix(SIGNATURE_PREFIX)?.split_once(' ')?;
         let decoded = BASE64_STANDARD.decode(encoded).ok()?;
         let (id, bytes) = decoded.split_first_chunk::<4>()?;
@@ -135,13 +141,13 @@ impl NoteSignature {
         is_valid.then(|| Self { name: name.to_owned(), id: u32::from_be_bytes(*id), bytes: bytes.to_vec() })
     }
 
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let encoded = BASE64_STANDARD.encode([&self.id.to_be_bytes()[..], &self.bytes].concat());
         format!("{SIGNATURE_PREFIX}{} {encoded}\n", self.name)
     }
 
-    fn is_of(&self, key: &VerifierKey) -> bool {
-        key.id() == self.id && key.name() == self.name
+    pub(crate) fn is_of(&self, name: &str, id: u32) -> bool {
+        self.id == id && self.name == name
     }
 }
 

@@ -41,8 +41,9 @@ pub(crate) const COMMANDS: &[Command] = &[
             "ship",
             "capture",
             "open",
+            "witness",
         ],
-        usage: "bench record|processes|durable|performance|http|verify|read|ship|capture|open [--json] [ARGS…]",
+        usage: "bench record|processes|durable|performance|http|verify|read|ui|ship|capture|open|witness [--json] [ARGS…]",
         summary: "compare auditx with other programs; ARGS are passed to auditx-bench",
     },
     Command {

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use anstyle::AnsiColor;
-use auditx_reader::{Answer, Fault, Reason, Remark, RemarkKind, Verification, find_line};
+use auditx_reader::{Answer, Fault, Reason, Remark, RemarkKind, Verification, Witnessed, find_line};
 
+use crate::evidence;
 use crate::number::{counted, grouped};
 use crate::terminal::{sanitized, shell_word};
 
@@ -63,6 +64,11 @@ fn facts(found: &Verification) -> Vec<(&'static str, String)> {
     if !found.known.is_empty() {
         let sizes: Vec<String> = found.known.iter().map(|size| counted(*size, "line")).collect();
         facts.push(("Checkpoints", format!("agree with the known ones: {}", sizes.join(", "))));
+    }
+    if let Some(witnessed) = &found.witnessed {
+        let Witnessed { size, at, .. } = witnessed;
+        let time = evidence::time(*at);
+        facts.push(("Witnessed", format!("{} by a quorum, at {time} or later", counted(*size, "line"))));
     }
     facts
 }
@@ -127,7 +133,26 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
                 .to_owned(),
             format!(
                 "Pass a checkpoint that was kept elsewhere: --known FILE. \
-                 To keep one: auditx checkpoint --dir {dir} --save FILE"
+                 To keep one: auditx checkpoint --dir {dir} --save FILE. \
+                 Or the policy of its witnesses: --policy FILE"
+            ),
+        ),
+        Reason::NotWitnessed => (
+            "That witnesses saw the trail: no checkpoint has the cosignatures that the policy requires."
+                .to_owned(),
+            format!("Missing: {}", found.unwitnessed.as_deref().unwrap_or_default()),
+        ),
+        Reason::NotFresh => (
+            match &found.witnessed {
+                Some(witnessed) => format!(
+                    "That the trail is not older than --fresh allows: a quorum saw it with {}.",
+                    counted(witnessed.size, "line")
+                ),
+                None => "That the trail is not older than --fresh allows: no quorum saw it.".to_owned(),
+            },
+            format!(
+                "The process that writes the trail submits it to witnesses; by hand: \
+                 auditx cosign --dir {dir} --policy FILE"
             ),
         ),
         Reason::TailUnsigned => (

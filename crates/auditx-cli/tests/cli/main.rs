@@ -41,3 +41,5 @@ mod ui_copy;
 #[cfg(feature = "ship")]
 mod unreachable;
 mod verify;
+#[cfg(feature = "ship")]
+mod witness;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::fault::Fault;
 use super::remark::{Remark, RemarkKind};
+use super::witnessed::Witnessed;
 
 /// Whether a trail is what was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -13,7 +14,7 @@ use super::remark::{Remark, RemarkKind};
 #[non_exhaustive]
 pub enum Answer {
     /// Every line matches what a pinned key signed, and the trail agrees with a checkpoint that was kept
-    /// elsewhere.
+    /// elsewhere, or that witnesses cosigned.
     Intact,
     /// Something differs from what was signed.
     Broken,
@@ -33,6 +34,10 @@ pub enum Reason {
     /// No checkpoint kept elsewhere was given, so a rollback of the whole trail to an earlier state cannot be
     /// detected.
     FreshnessUnknown,
+    /// No checkpoint of the trail was cosigned as the policy requires.
+    NotWitnessed,
+    /// Witnesses saw the trail longer ago than was allowed.
+    NotFresh,
     /// The last lines are not signed yet.
     TailUnsigned,
     /// The trail ends with part of a line.
@@ -94,6 +99,10 @@ pub struct Verification {
     pub bytes: u64,
     /// The sizes of the known checkpoints that the trail agrees with.
     pub known: Vec<u64>,
+    /// The checkpoint that was cosigned as the policy requires.
+    pub witnessed: Option<Witnessed>,
+    /// Why there is none, if a policy was given.
+    pub unwitnessed: Option<String>,
 }
 
 impl Verification {
@@ -117,6 +126,8 @@ impl Verification {
             segments: 0,
             bytes: 0,
             known: Vec::new(),
+            witnessed: None,
+            unwitnessed: None,
         }
     }
 

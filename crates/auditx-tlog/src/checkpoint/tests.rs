@@ -134,7 +134,8 @@ fn a_key_of_another_log_is_not_accepted() {
     let elsewhere = VerifierKey::new("crm.example.com/auditx/77", &key.public_key()).unwrap();
     let head = note::tree_head(ORIGIN, 7, &[9; 32]).unwrap();
     let signature = key.sign(head.as_bytes()).unwrap();
-    let note = note::signed(&head, &[NoteSignature::new(&elsewhere, &signature)]);
+    let note =
+        note::signed(&head, &[NoteSignature::new(elsewhere.name(), elsewhere.id(), signature.to_vec())]);
     assert_eq!(
         SignedCheckpoint::parse(note.as_bytes()).unwrap().verify(&[elsewhere]).unwrap_err(),
         SignatureFault::WrongKey

@@ -1,0 +1,156 @@
+//! Tests of `auditx witness`, `auditx cosign`, and of `--policy` of verify and check.
+
+use std::fs;
+use std::path::Path;
+
+use auditx_tests::child::Child;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::program::{Ended, auditx, ended, ended_with_remarks, without_trail};
+use crate::trail::{closed, copied, directory, logger, record};
+
+/// A witness that knows a log, in a directory of its own.
+struct Witness {
+    directory: TempDir,
+    process: Option<Child>,
+    /// Its line for a policy.
+    line: String,
+}
+
+impl Witness {
+    fn new(log: &str) -> Self {
+        let directory = directory();
+        fs::write(directory.path().join("log.vkey"), log).unwrap();
+        let keygen = ended(without_trail(&["keygen", "-o", "key.pem"]).current_dir(directory.path()));
+        assert_eq!(keygen.status, Some(0), "{}", keygen.err);
+        let mut witness = Self { directory, process: None, line: String::new() };
+        witness.start("127.0.0.1:0");
+        witness
+    }
+
+    fn start(&mut self, listen: &str) {
+        let mut command = without_trail(&["witness", "--dir", "state", "--key", "key.pem"]);
+        command.args(["--name", "witness.example.com/w1", "--log", "log.vkey", "--listen", listen]);
+        let process = Child::start(command.current_dir(self.directory.path()));
+        let (heading, line) = (process.next_line().unwrap(), process.next_line().unwrap());
+        assert!(heading.starts_with("Cosigning on http://127.0.0.1:"), "{heading}");
+        (self.line, self.process) = (line, Some(process));
+    }
+
+    /// Kills it and starts it again on the same port.
+    fn restart(&mut self) {
+        let address = self.line.rsplit_once("http://").unwrap().1.trim_end_matches('/').to_owned();
+        let process = self.process.take().unwrap();
+        process.signal(Signal::KILL);
+        process.end();
+        self.start(&address);
+    }
+}
+
+fn log_key(trail: &Path) -> String {
+    auditx(&["key", "show"], trail).out.trim().to_owned()
+}
+
+/// A policy that requires the witness.
+fn policy(trail: &Path, witness: &Witness) -> String {
+    let path = witness.directory.path().join("policy");
+    let name = "quorum witness.example.com/w1";
+    fs::write(&path, format!("log {}\n{}\n{name}\n", log_key(trail), witness.line)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn cosign(trail: &Path, policy: &str) -> Ended {
+    auditx(&["cosign", "--policy", policy], trail)
+}
+
+#[test]
+fn a_cosigned_trail_needs_no_checkpoint_that_somebody_saved() {
+    let trail = closed(20);
+    let mut witness = Witness::new(&log_key(trail.path()));
+    let policy = policy(trail.path(), &witness);
+    let verify = ["verify", "--policy", &policy, "--fresh", "10m"];
+    let before = auditx(&verify, trail.path());
+    assert_eq!(before.status, Some(3), "{}", before.err);
+    assert!(before.out.contains("Missing: no checkpoint of the trail was cosigned"), "{}", before.out);
+
+    let cosigned = cosign(trail.path(), &policy);
+    assert_eq!((cosigned.status, cosigned.err.as_str()), (Some(0), ""), "{}", cosigned.out);
+    assert!(cosigned.out.contains("are cosigned as the policy requires, at "), "{}", cosigned.out);
+    let verified = auditx(&verify, trail.path());
+    assert_eq!(verified.status, Some(0), "{}", verified.out);
+    assert!(verified.out.contains("  Witnessed    "), "{}", verified.out);
+
+    // The proof carries it to where the trail is not.
+    let proof = auditx(&["prove", "7"], trail.path()).out;
+    let elsewhere = directory();
+    fs::write(elsewhere.path().join("proof"), proof).unwrap();
+    let check = ["check", "proof", "--policy", &policy];
+    let checked = ended(without_trail(&check).current_dir(elsewhere.path()));
+    assert_eq!(checked.status, Some(0), "{} {}", checked.out, checked.err);
+    assert!(checked.out.contains("Cosigned by a quorum of witnesses at 20"), "{}", checked.out);
+
+    // The witness is killed; the trail grows and is cosigned further.
+    witness.restart();
+    let grown = logger(trail.path());
+    record(&grown, 5);
+    grown.close(auditx_tests::deadline::TIMEOUT).unwrap();
+    assert_eq!(cosign(trail.path(), &policy).status, Some(0));
+    assert_eq!(auditx(&verify, trail.path()).status, Some(0));
+}
+
+#[test]
+fn a_trail_that_was_rolled_back_is_not_cosigned() {
+    let trail = closed(20);
+    let witness = Witness::new(&log_key(trail.path()));
+    let policy = policy(trail.path(), &witness);
+    let before = copied(trail.path());
+    let grown = logger(trail.path());
+    record(&grown, 5);
+    grown.close(auditx_tests::deadline::TIMEOUT).unwrap();
+    assert_eq!(cosign(trail.path(), &policy).status, Some(0));
+    let refused = cosign(before.path(), &policy);
+    assert_eq!(refused.status, Some(1), "{}", refused.err);
+    assert!(
+        refused.err.contains("the trail was rolled back, or another copy of it goes on"),
+        "{}",
+        refused.err
+    );
+    assert!(refused.err.contains("no valid cosignature of witness.example.com/w1"), "{}", refused.err);
+}
+
+#[test]
+fn a_proof_without_the_cosignatures_of_a_policy_is_not_accepted() {
+    let trail = closed(3);
+    let witness = Witness::new(&log_key(trail.path()));
+    let policy = policy(trail.path(), &witness);
+    let proof = trail.path().join("line.proof");
+    fs::write(&proof, auditx(&["prove", "1"], trail.path()).out).unwrap();
+    let checked = ended(&mut without_trail(&["check", proof.to_str().unwrap(), "--policy", &policy]));
+    assert_eq!(checked.status, Some(1), "{}", checked.err);
+    assert!(checked.out.contains("not cosigned as the policy requires"), "{}", checked.out);
+}
+
+#[test]
+fn what_a_witness_cannot_use_is_named() {
+    let (trail, elsewhere) = (closed(1), directory());
+    let log = log_key(trail.path());
+    let run = |arguments: &[&str]| {
+        ended_with_remarks(without_trail(&[&["witness"], arguments].concat()).current_dir(elsewhere.path()))
+    };
+    let missing = run(&["--dir", "state", "--key", "key.pem", "--name", "w", "--log", &log]);
+    assert_eq!(missing.status, Some(2));
+    assert!(missing.err.contains("cannot read key.pem"), "{}", missing.err);
+    ended(without_trail(&["keygen", "-o", "key.pem"]).current_dir(elsewhere.path()));
+    let unnamed = run(&["--dir", "state", "--key", "key.pem", "--name", "a b", "--log", &log]);
+    assert!(unnamed.err.contains("invalid key name \"a b\""), "{}", unnamed.err);
+    fs::create_dir(elsewhere.path().join("state")).unwrap();
+    let damaged = "1 AAAA erp\nend 0 00000000\n1 AAAA erp\nend 1 00000000\n";
+    fs::write(elsewhere.path().join("state/cosigned"), damaged).unwrap();
+    let refused = run(&["--dir", "state", "--key", "key.pem", "--name", "w", "--log", &log]);
+    assert!(refused.err.contains("is damaged: the batch at byte 0"), "{}", refused.err);
+    let no_url = trail.path().join("policy");
+    fs::write(&no_url, format!("log {log}\nquorum none\n")).unwrap();
+    let refused = cosign(trail.path(), no_url.to_str().unwrap());
+    assert!(refused.err.contains("no witness of the policy has a URL"), "{}", refused.err);
+}

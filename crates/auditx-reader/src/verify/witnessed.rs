@@ -1,0 +1,70 @@
+//! Finds the largest checkpoint in `.auditx/cosigned` that a quorum of witnesses cosigned.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use auditx_tlog::{Policy, SignedCheckpoint, VerifierKey};
+use serde::Serialize;
+
+use crate::checkpoint::cosigned_checkpoints;
+use crate::error::Result;
+
+/// How far the clock of a witness may be ahead, in seconds.
+const AHEAD: u64 = 300;
+
+/// A checkpoint that a quorum of witnesses saw as the newest of its log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Witnessed {
+    /// The number of lines that it names.
+    pub size: u64,
+    /// The latest time at which a quorum had seen it, in seconds since 1970.
+    pub at: u64,
+}
+
+/// What the witnesses say.
+#[derive(Debug)]
+pub(super) enum Finding {
+    /// No cosignature is required.
+    NotRequired,
+    Found(SignedCheckpoint, Witnessed),
+    /// No checkpoint was cosigned by a quorum, for this reason.
+    Missing(String),
+}
+
+/// `keys` are those that may have signed it; if empty, verification finds out.
+///
+/// # Errors
+/// `is_storage` if the checkpoints cannot be listed.
+pub(super) fn find(directory: &Path, policy: &Policy, keys: &[VerifierKey]) -> Result<Finding> {
+    if policy.needs_no_witness() {
+        return Ok(Finding::NotRequired);
+    }
+    let mut why = None;
+    for checkpoint in cosigned_checkpoints(directory)? {
+        if !keys.is_empty() && checkpoint.verify(keys).is_err() {
+            why.get_or_insert_with(|| format!("no given key signed that of {} lines", checkpoint.size()));
+            continue;
+        }
+        match policy.witnessed_at(&checkpoint) {
+            Ok(None) => {}
+            Ok(Some(at)) if at > now() + AHEAD => {
+                why.get_or_insert_with(|| {
+                    format!("the cosignatures of that of {} lines are from the future", checkpoint.size())
+                });
+            }
+            Ok(Some(at)) => {
+                let witnessed = Witnessed { size: checkpoint.size(), at };
+                return Ok(Finding::Found(checkpoint, witnessed));
+            }
+            Err(missing) => {
+                why.get_or_insert_with(|| format!("that of {} lines: {missing}", checkpoint.size()));
+            }
+        }
+    }
+    Ok(Finding::Missing(why.unwrap_or_else(|| "no checkpoint of the trail was cosigned".to_owned())))
+}
+
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,201 @@
+//! A witness: cosigns checkpoints of logs that only grew (C2SP tlog-witness).
+//!
+//! One thread decides, so that submissions of the same log come one after the other. It takes all that are
+//! waiting, makes those that it accepts durable with one fsync, and only then cosigns and answers.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use auditx_tlog::{Signer, Submission, VerifierKey, WitnessKey};
+use tokio::sync::oneshot;
+
+use crate::answer::Answer;
+use crate::error::{Error, Result};
+use crate::journal::{Head, Heads, Journal};
+use crate::step::{Step, reached};
+
+/// How many submissions can wait for the thread. Further ones wait for them.
+const WAITING: usize = 1_024;
+
+/// Remembers the newest checkpoint of each log and cosigns only what extends it.
+///
+/// The directory must survive: a witness that forgets what it cosigned could cosign another history. If it is
+/// lost or restored from a backup, start a new witness with a new key.
+#[derive(Debug)]
+pub struct Witness {
+    key: WitnessKey,
+    logs: HashMap<String, Vec<VerifierKey>>,
+    /// `None` only while it is dropped.
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A submission whose log signed it.
+struct Job {
+    submission: Submission,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("checkpoint", self.submission.checkpoint()).finish_non_exhaustive()
+    }
+}
+
+impl Witness {
+    /// Opens the witness whose state is in this directory, which is created if necessary. It cosigns under
+    /// this name for the logs with these keys; a log may have several.
+    ///
+    /// # Errors
+    /// If the name is invalid, or the directory is in use, damaged, or cannot be read or written.
+    pub fn open(
+        directory: &Path,
+        name: &str,
+        signer: Arc<dyn Signer>,
+        logs: impl IntoIterator<Item = VerifierKey>,
+    ) -> Result<Self> {
+        let key =
+            WitnessKey::new(name, &signer.public_key()).map_err(|error| Error::new(error.to_string()))?;
+        let (journal, heads) = Journal::open(directory)?;
+        let mut known: HashMap<String, Vec<VerifierKey>> = HashMap::new();
+        for log in logs {
+            known.entry(log.name().to_owned()).or_default().push(log);
+        }
+        let (jobs, queue) = sync_channel(WAITING);
+        let work = Work { name: name.to_owned(), signer, journal, heads };
+        let thread = thread::Builder::new().name("auditx-witness".to_owned());
+        let thread = thread.spawn(move || work.run(&queue));
+        let thread = thread.map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
+        Ok(Self { key, logs: known, jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Returns its public key, for those who check its cosignatures.
+    #[must_use]
+    pub fn key(&self) -> &WitnessKey {
+        &self.key
+    }
+
+    /// Answers the body of an `add-checkpoint` request.
+    pub async fn submit(&self, body: &[u8]) -> Answer {
+        let submission = match Submission::parse(body) {
+            Ok(submission) => submission,
+            Err(error) => return Answer::Malformed(error.to_string()),
+        };
+        let checkpoint = submission.checkpoint();
+        let Some(keys) = self.logs.get(checkpoint.origin()) else { return Answer::UnknownLog };
+        if checkpoint.verify(keys).is_err() {
+            return Answer::NotSigned;
+        }
+        let (answer, answered) = oneshot::channel();
+        let Some(jobs) = self.jobs.clone() else { return Answer::failed("the witness ends") };
+        let job = Job { submission, answer };
+        // Waits only if many others do.
+        let sent = match jobs.try_send(job) {
+            Ok(()) => true,
+            Err(std::sync::mpsc::TrySendError::Disconnected(_)) => false,
+            Err(std::sync::mpsc::TrySendError::Full(job)) => {
+                tokio::task::spawn_blocking(move || jobs.send(job).is_ok()).await.unwrap_or(false)
+            }
+        };
+        if !sent {
+            return Answer::failed("its state could not be written: see its messages");
+        }
+        answered.await.unwrap_or_else(|_| Answer::failed("its state could not be written: see its messages"))
+    }
+}
+
+/// Answers what is waiting.
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has ended too.
+            drop(thread.join());
+        }
+    }
+}
+
+/// What the thread has.
+struct Work {
+    name: String,
+    signer: Arc<dyn Signer>,
+    journal: Journal,
+    heads: Heads,
+}
+
+impl Work {
+    fn run(mut self, queue: &Receiver<Job>) {
+        while let Ok(first) = queue.recv() {
+            let mut jobs = vec![first];
+            jobs.extend(queue.try_iter().take(WAITING));
+            if let Err(error) = self.round(jobs) {
+                // What is on disk is not known, so nothing more may be cosigned.
+                eprintln!("auditx-witness: cannot write the state: {error}: start the witness again");
+                return;
+            }
+        }
+    }
+
+    /// Decides on submissions in their order. The answer to one that failed is dropped.
+    fn round(&mut self, jobs: Vec<Job>) -> std::io::Result<()> {
+        let mut batch = Vec::new();
+        let decided: Vec<(Job, Option<Answer>)> = jobs
+            .into_iter()
+            .map(|job| {
+                let refusal = self.decide(&job.submission, &mut batch).err();
+                (job, refusal)
+            })
+            .collect();
+        if !batch.is_empty() {
+            reached(Step::Checked);
+            self.journal.append(&batch, &self.heads)?;
+            reached(Step::Durable);
+        }
+        // Later than each checkpoint was accepted, and before the next round.
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        for (job, refusal) in decided {
+            let answer = refusal.unwrap_or_else(|| {
+                let cosigned = job.submission.checkpoint().cosign(&self.name, &*self.signer, time);
+                reached(Step::Cosigned);
+                cosigned.map_or_else(|error| Answer::failed(&error.to_string()), Answer::Cosigned)
+            });
+            // Fails if the client has left.
+            drop(job.answer.send(answer));
+            reached(Step::Answered);
+        }
+        Ok(())
+    }
+
+    /// Accepts a submission and adds it to the batch, or returns the answer that refuses it.
+    fn decide(
+        &mut self,
+        submission: &Submission,
+        batch: &mut Vec<(String, Head)>,
+    ) -> std::result::Result<(), Answer> {
+        let checkpoint = submission.checkpoint();
+        let (size, root) = (checkpoint.size(), *checkpoint.root());
+        let known = self.heads.get(checkpoint.origin()).copied();
+        let head = known.unwrap_or(Head { size: 0, root: [0; 32] });
+        if submission.old_size() != head.size {
+            return Err(Answer::Conflict(head.size));
+        }
+        if size == head.size && root != head.root && known.is_some() {
+            return Err(Answer::Conflict(head.size));
+        }
+        if !submission.extends(&head.root) {
+            return Err(Answer::Inconsistent);
+        }
+        if known != Some(Head { size, root }) {
+            self.heads.insert(checkpoint.origin().to_owned(), Head { size, root });
+            batch.push((checkpoint.origin().to_owned(), Head { size, root }));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
