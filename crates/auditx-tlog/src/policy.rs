@@ -121,13 +121,14 @@ impl Policy {
             self.witnesses.iter().map(|witness| checkpoint.cosigned_at(&witness.key)).collect();
         let mut candidates: Vec<u64> = times.iter().copied().flatten().collect();
         candidates.sort_unstable();
-        let since = |at: u64| times.iter().map(|time| time.is_some_and(|time| time >= at)).collect();
+        let since =
+            |at: u64| -> Vec<bool> { times.iter().map(|time| time.is_some_and(|time| time >= at)).collect() };
         let reached = candidates.into_iter().rev().find(|at| self.met(&since(*at))[quorum]);
         reached.map(Some).ok_or_else(|| self.missing(quorum, &since(0)))
     }
 
     /// Returns for each rule whether these witnesses meet it.
-    fn met(&self, cosigned: &Vec<bool>) -> Vec<bool> {
+    fn met(&self, cosigned: &[bool]) -> Vec<bool> {
         let mut met: Vec<bool> = Vec::with_capacity(self.rules.len());
         for rule in &self.rules {
             met.push(match &rule.kind {
@@ -140,7 +141,7 @@ impl Policy {
         met
     }
 
-    fn missing(&self, quorum: usize, cosigned: &Vec<bool>) -> Missing {
+    fn missing(&self, quorum: usize, cosigned: &[bool]) -> Missing {
         let (met, mut text) = (self.met(cosigned), Vec::new());
         self.describe(quorum, &met, &mut text);
         Missing(text.join("; "))

@@ -1,5 +1,7 @@
 //! Both examples record what committed and what was refused, and nothing that rolled back.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::process::Command;
 
 const PRINTED: &str = "\

@@ -1,5 +1,7 @@
 //! Trails, witnesses that are real servers, and verification with a policy.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod cast;
 
 use std::fs;
