@@ -15,9 +15,9 @@ use crate::terminal::{self, sanitized};
 /// it again after partitions were added, so that their truncation is noted as well.
 ///
 /// With --logical, the changes are read from the write-ahead log instead, which needs
-/// wal_level = logical and a superuser: without triggers, and for less than they cost,
-/// but without the user of the database. The slot keeps the log until `auditx capture
-/// run` has read it: if nobody does, the disk fills.
+/// wal_level = logical and a superuser: without triggers, and without the user of the
+/// database. The slot keeps the log until `auditx capture run` has read it: if nobody
+/// does, the disk fills.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {
