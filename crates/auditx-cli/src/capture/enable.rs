@@ -15,9 +15,9 @@ use crate::terminal::{self, sanitized};
 /// Run it again after partitions were added, so that their truncation is noted as well.
 ///
 /// With --logical, the changes are read from the write-ahead log instead, which needs
-/// wal_level = logical and a superuser: without triggers, and for less than they cost,
-/// but without the user of the database. The slot keeps the log until `auditx capture
-/// run` has read it: if nobody does, the disk fills.
+/// wal_level = logical and a superuser: without triggers, and without the user of the
+/// database. The slot keeps the log until `auditx capture run` has read it: if nobody
+/// does, the disk fills.
 ///
 /// With --ddl: note the commands on captured tables, their triggers, their rights and
 /// the schema auditx, with the text that the client sent, and let `capture run` note
