@@ -23,7 +23,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
         workspace::run(command.current_dir(workspace.root()).args(arguments))
     };
     check(&["--all-features", "check", "licenses", "sources"])?;
-    // The clients of engines bring cryptography of several generations.
-    let engines = ["--exclude", "auditx-nats", "--exclude", "auditx-postgres", "--exclude", "auditx-s3"];
-    check(&[&engines[..], &["check", "bans"]].concat())
+    // The clients of engines and of witnesses bring cryptography of several generations.
+    let mut arguments = Vec::new();
+    for clients in ["auditx-nats", "auditx-postgres", "auditx-s3", "auditx-witness"] {
+        arguments.extend(["--exclude", clients]);
+    }
+    arguments.extend(["check", "bans"]);
+    check(&arguments)
 }
