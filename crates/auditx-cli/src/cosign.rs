@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     use std::io::Write as _;
 
-    use auditx_reader::latest_checkpoint;
+    use auditx_reader::{cosigned_checkpoints, latest_checkpoint};
     use auditx_witness::Witnesses;
 
     use crate::number::counted;
@@ -58,10 +58,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     for (witness, why) in failures {
         print_message(&sanitized(&format!("{witness} does not cosign: {why}")));
     }
-    let checkpoint = match submitted.cosigned {
-        Some(cosigned) => cosigned,
-        None => latest_checkpoint(arguments.trail.directory())?,
-    };
+    let latest = latest_checkpoint(arguments.trail.directory())?;
+    // Also with cosignatures from before, which are not requested again.
+    let cosigned = cosigned_checkpoints(arguments.trail.directory())?;
+    let same = cosigned.into_iter().find(|cosigned| cosigned.size() == latest.size());
+    let checkpoint = same.unwrap_or(latest);
     let mut out = terminal::output();
     let status = match policy.witnessed_at(&checkpoint) {
         Ok(at) => {

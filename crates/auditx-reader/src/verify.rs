@@ -182,7 +182,7 @@ pub fn verify(
     }
     let mut options = options.clone();
     let witnesses = match &options.policy {
-        Some(policy) => Some(witnessed::find(directory, policy, &options.keys)?),
+        Some(policy) => Some(witnessed::find(directory, policy)?),
         None => None,
     };
     if let Some(Finding::Found(cosigned, _)) = &witnesses {

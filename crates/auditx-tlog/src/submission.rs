@@ -90,11 +90,12 @@ impl Submission {
     }
 
     /// Returns whether the tree of the checkpoint begins with all lines of the tree of the old size and this
-    /// root. The empty tree begins each.
+    /// root. The empty tree, whose root is not compared, begins each.
     #[must_use]
     pub fn extends(&self, old_root: &Hash) -> bool {
         let (size, root) = (self.checkpoint.size(), self.checkpoint.root());
         match self.old_size {
+            0 if size == 0 => self.proof.is_empty() && CompactRange::new(0).root().as_ref() == Some(root),
             0 => self.proof.is_empty(),
             old if old == size => self.proof.is_empty() && old_root == root,
             old => tree::is_consistent(&self.proof, (old, old_root), (size, root)),

@@ -31,14 +31,20 @@ mod target;
 #[cfg(feature = "client")]
 mod cosigned;
 #[cfg(feature = "client")]
+mod progress;
+#[cfg(feature = "client")]
+mod rounds;
+#[cfg(feature = "client")]
 mod witnesses;
 #[cfg(feature = "server")]
 mod server;
 
 pub use answer::Answer;
 pub use error::{Error, Result};
+#[cfg(feature = "client")]
+pub use progress::Progress;
 #[cfg(feature = "server")]
 pub use server::router;
 pub use witness::Witness;
 #[cfg(feature = "client")]
-pub use witnesses::{Progress, Submitter, VARIABLE, Witnesses};
+pub use witnesses::{Submitter, VARIABLE, Witnesses};

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,6 +31,8 @@ pub struct Witness {
     logs: HashMap<String, Vec<VerifierKey>>,
     /// `None` only while it is dropped.
     jobs: Option<SyncSender<Job>>,
+    /// Why the thread has ended.
+    failure: Arc<OnceLock<String>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -66,11 +68,12 @@ impl Witness {
             known.entry(log.name().to_owned()).or_default().push(log);
         }
         let (jobs, queue) = sync_channel(WAITING);
-        let work = Work { name: name.to_owned(), signer, journal, heads };
+        let failure = Arc::new(OnceLock::new());
+        let work = Work { name: name.to_owned(), signer, journal, heads, failure: failure.clone() };
         let thread = thread::Builder::new().name("auditx-witness".to_owned());
         let thread = thread.spawn(move || work.run(&queue));
         let thread = thread.map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
-        Ok(Self { key, logs: known, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { key, logs: known, jobs: Some(jobs), failure, thread: Some(thread) })
     }
 
     /// Returns its public key, for those who check its cosignatures.
@@ -94,17 +97,17 @@ impl Witness {
         let Some(jobs) = self.jobs.clone() else { return Answer::failed("the witness ends") };
         let job = Job { submission, answer };
         // Waits only if many others do.
-        let sent = match jobs.try_send(job) {
+        let is_sent = match jobs.try_send(job) {
             Ok(()) => true,
-            Err(std::sync::mpsc::TrySendError::Disconnected(_)) => false,
-            Err(std::sync::mpsc::TrySendError::Full(job)) => {
+            Err(TrySendError::Disconnected(_)) => false,
+            Err(TrySendError::Full(job)) => {
                 tokio::task::spawn_blocking(move || jobs.send(job).is_ok()).await.unwrap_or(false)
             }
         };
-        if !sent {
-            return Answer::failed("its state could not be written: see its messages");
+        match if is_sent { answered.await.ok() } else { None } {
+            Some(answer) => answer,
+            None => Answer::failed(self.failure.get().map_or("it has ended", String::as_str)),
         }
-        answered.await.unwrap_or_else(|_| Answer::failed("its state could not be written: see its messages"))
     }
 }
 
@@ -125,6 +128,7 @@ struct Work {
     signer: Arc<dyn Signer>,
     journal: Journal,
     heads: Heads,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl Work {
@@ -134,13 +138,15 @@ impl Work {
             jobs.extend(queue.try_iter().take(WAITING));
             if let Err(error) = self.round(jobs) {
                 // What is on disk is not known, so nothing more may be cosigned.
-                eprintln!("auditx-witness: cannot write the state: {error}: start the witness again");
+                let why = format!("its state could not be written ({error}): start it again");
+                // Set once, before the senders see that the thread has ended.
+                self.failure.set(why).ok();
                 return;
             }
         }
     }
 
-    /// Decides on submissions in their order. The answer to one that failed is dropped.
+    /// Decides on submissions in their order. If it fails, none of them is answered.
     fn round(&mut self, jobs: Vec<Job>) -> std::io::Result<()> {
         let mut batch = Vec::new();
         let decided: Vec<(Job, Option<Answer>)> = jobs

@@ -5,6 +5,7 @@
 
 mod application_kills;
 mod capture;
+mod capture_values;
 mod certificates;
 mod copies;
 mod cursors;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use auditx_tlog::{Policy, SignedCheckpoint, VerifierKey};
+use auditx_tlog::{Policy, SignedCheckpoint};
 use serde::Serialize;
 
-use crate::checkpoint::cosigned_checkpoints;
+use crate::checkpoint::{cosigned_checkpoints, latest_checkpoint};
 use crate::error::Result;
 
 /// How far the clock of a witness may be ahead, in seconds.
@@ -32,18 +32,19 @@ pub(super) enum Finding {
     Missing(String),
 }
 
-/// `keys` are those that may have signed it; if empty, verification finds out.
+/// Whether the log signed it is left to verification, which knows the keys that replaced each other.
 ///
 /// # Errors
 /// `is_storage` if the checkpoints cannot be listed.
-pub(super) fn find(directory: &Path, policy: &Policy, keys: &[VerifierKey]) -> Result<Finding> {
+pub(super) fn find(directory: &Path, policy: &Policy) -> Result<Finding> {
     if policy.needs_no_witness() {
         return Ok(Finding::NotRequired);
     }
     let mut why = None;
+    let latest = latest_checkpoint(directory).ok();
     for checkpoint in cosigned_checkpoints(directory)? {
-        if !keys.is_empty() && checkpoint.verify(keys).is_err() {
-            why.get_or_insert_with(|| format!("no given key signed that of {} lines", checkpoint.size()));
+        if latest.as_ref().is_some_and(|latest| latest.origin() != checkpoint.origin()) {
+            why.get_or_insert_with(|| format!("that of {} lines is of another log", checkpoint.size()));
             continue;
         }
         match policy.witnessed_at(&checkpoint) {

@@ -62,6 +62,11 @@ fn a_submission_extends_only_the_tree_from_which_its_proof_leads() {
     assert!(first.extends(&[0; 32]));
     first.proof.push([0; 32]);
     assert!(!first.extends(&[0; 32]));
+    // The empty tree has one root.
+    for (root, is_right) in [(root(0), true), ([9; 32], false)] {
+        let empty = SignedCheckpoint::sign("log", 0, &root, &[&key]).unwrap();
+        assert_eq!(Submission::make(0, empty, none).unwrap().extends(&[0; 32]), is_right);
+    }
 }
 
 #[test]
