@@ -48,4 +48,5 @@ mod endings;
 mod jobs;
 mod prefork;
 mod sqlite_capture;
+mod three_witnesses;
 mod stops;
