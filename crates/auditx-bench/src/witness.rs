@@ -106,7 +106,9 @@ struct Server {
 fn served(parent: &Path, logs: Vec<VerifierKey>, number: usize) -> Outcome<Server> {
     let state = TempDir::new_in(parent)?;
     let name = format!("witness.example.com/w{number}");
-    let witness = Witness::open(state.path(), &name, Arc::new(SigningKey::generate()), logs)?;
+    let key = Arc::new(SigningKey::generate());
+    Witness::create(state.path(), &name, &*key)?;
+    let witness = Witness::open(state.path(), &name, key, logs)?;
     let key = witness.key().clone();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
@@ -142,7 +144,7 @@ fn delays_of_entries(parent: &Path) -> Outcome<Vec<f64>> {
         let seq = logger.log("Invoice posted").record()?.wait_durable()?.seq;
         let is_cosigned = submitter.wait_until(TIMEOUT, |progress| {
             let cosigned = progress.cosigned.as_ref().filter(|cosigned| cosigned.size() > seq);
-            cosigned.is_some_and(|cosigned| policy.witnessed_at(cosigned).is_ok())
+            cosigned.is_some_and(|cosigned| policy.witnessed_at(cosigned, u64::MAX).is_ok())
         });
         if !is_cosigned {
             return Err(format!("line {seq} was not cosigned: {:?}", submitter.progress()).into());

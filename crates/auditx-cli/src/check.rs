@@ -14,8 +14,8 @@ use crate::terminal::{self, sanitized};
 
 /// Check a proof from `auditx prove`, without the trail
 ///
-/// The key must come from someone you trust, not from the person who gave you the
-/// proof.
+/// The key or the policy must come from someone you trust, not from the person who
+/// gave you the proof.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -125,7 +125,7 @@ impl<'p> Checked<'p> {
 
     /// Requires the cosignatures of the policy.
     fn witnessed(mut self, policy: Option<&Policy>, checkpoint: &SignedCheckpoint) -> Self {
-        match policy.map(|policy| policy.witnessed_at(checkpoint)) {
+        match policy.map(|policy| policy.witnessed_at(checkpoint, evidence::now())) {
             None => {}
             Some(Ok(at)) => self.witnessed_at = at,
             Some(Err(missing)) if self.why.is_none() => {

@@ -8,9 +8,9 @@ use crate::trail::Trail;
 
 /// Submit the latest checkpoint of a trail to the witnesses of a policy
 ///
-/// An application does this itself (auditx-witness); use the command for a trail
-/// whose application does not, for example from cron. The cosigned checkpoint is
-/// kept with the trail, where verify, prove and bundle find it.
+/// For a trail whose application does not submit its checkpoints itself
+/// (auditx-witness), for example from cron. The cosigned checkpoint is kept with the
+/// trail, where verify, prove and bundle find it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -30,8 +30,7 @@ Exit status: 0 cosigned as the policy requires, 1 cosignatures are missing, 2 an
 
 #[cfg(not(feature = "ship"))]
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    arguments.trail.must_be_there()?;
-    evidence::policy(&arguments.policy)?;
+    let _ = (&arguments.trail, &arguments.policy);
     Err(Failure::new(
         "this auditx was built without a client for witnesses: install it with \
          `cargo install auditx-cli --features ship`",
@@ -42,7 +41,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     use std::io::Write as _;
 
-    use auditx_reader::{cosigned_checkpoints, latest_checkpoint};
     use auditx_witness::Witnesses;
 
     use crate::number::counted;
@@ -50,21 +48,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 
     arguments.trail.must_be_there()?;
     let policy = evidence::policy(&arguments.policy)?;
-    let submitted = Witnesses::of(&policy)
+    let (checkpoint, progress) = Witnesses::of(&policy)
         .and_then(|witnesses| witnesses.submit_once(arguments.trail.directory()))
         .map_err(|error| Failure::new(error.to_string()))?;
-    let mut failures: Vec<_> = submitted.failures.iter().collect();
+    let mut failures: Vec<_> = progress.failures.iter().collect();
     failures.sort();
     for (witness, why) in failures {
         print_message(&sanitized(&format!("{witness} does not cosign: {why}")));
     }
-    let latest = latest_checkpoint(arguments.trail.directory())?;
-    // Also with cosignatures from before, which are not requested again.
-    let cosigned = cosigned_checkpoints(arguments.trail.directory())?;
-    let same = cosigned.into_iter().find(|cosigned| cosigned.size() == latest.size());
-    let checkpoint = same.unwrap_or(latest);
+    if !policy.logs().is_empty() {
+        checkpoint.verify(policy.logs()).map_err(|fault| {
+            Failure::new(format!("the checkpoint of the trail is not one of the policy's logs: {fault}"))
+        })?;
+    }
     let mut out = terminal::output();
-    let status = match policy.witnessed_at(&checkpoint) {
+    let status = match policy.witnessed_at(&checkpoint, evidence::now()) {
         Ok(at) => {
             write!(
                 out,

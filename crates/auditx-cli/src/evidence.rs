@@ -65,6 +65,11 @@ pub(crate) fn policy(path: &Path) -> Result<Policy, Failure> {
     })
 }
 
+/// Returns the present time, in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    u64::try_from(Moment::now().micros() / 1_000_000).unwrap_or(0)
+}
+
 /// Returns the time of a cosignature, which is in seconds since 1970.
 pub(crate) fn time(seconds: u64) -> Moment {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);

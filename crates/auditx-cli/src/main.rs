@@ -132,7 +132,7 @@ Examples:
   auditx check proof --key VKEY                    check a proof without the trail
   auditx ship --dir /var/log/erp --to postgres://… copy signed lines to a database
   auditx capture run --from postgres://… --dir DIR record what changed in a database
-  auditx witness --dir /var/lib/witness --log VKEY cosign the checkpoints of other trails
+  auditx verify --policy erp.policy --fresh 10m    require that witnesses cosigned the trail
 
 Exit status: 0 success, 1 nothing found or a check failed, 2 an error; verify: 3 not all could be checked";
 

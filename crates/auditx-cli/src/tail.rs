@@ -165,7 +165,7 @@ impl Source {
 enum Shown {
     Entry(Vec<u8>),
     Unreadable(Error),
-    /// So many lines were retired before they were read.
+    /// The number of lines that were retired before they were read.
     Missed(u64),
     /// Lines may be missing.
     Failure(Error),

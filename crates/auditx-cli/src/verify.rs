@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// Require the cosignatures of this policy (C2SP tlog-policy): keys of logs and witnesses, and a quorum
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Require that the witnesses saw the trail not longer ago than this: 10m, 1h
+    /// Require that a quorum of the witnesses cosigned the trail within this time: 10m, 1h
     #[arg(long, value_name = "SPAN", requires = "policy")]
     fresh: Option<String>,
     /// Verify a copy that was shipped, such as postgres://auditor@db/audit, instead of --dir

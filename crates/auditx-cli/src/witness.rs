@@ -16,17 +16,17 @@ use crate::terminal::{self, sanitized};
 /// The port unless another is given.
 const PORT: u16 = 8631;
 
-/// Be a witness: cosign the checkpoints of other trails that only grew
+/// Cosign the checkpoints of other trails, as long as these only grow
 ///
-/// Remembers the newest checkpoint of each log in DIR and cosigns only what extends
-/// it (C2SP tlog-witness), so that nobody can roll these trails back or show two
-/// histories unnoticed. Run it on a machine that those who write the trails do not
+/// Keeps the newest checkpoint of each log in DIR and cosigns only what extends it
+/// (C2SP tlog-witness), so that a rollback or a second history of a trail is
+/// noticed. Run it on a machine that those who write the trails do not
 /// control. DIR must survive: if it is lost or restored from a backup, start a new
 /// witness with a new key. Speaks HTTP: put a proxy with TLS in front.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// The directory of its state; created if necessary
+    /// The directory of its state
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
     /// The key that cosigns, from `auditx keygen`; not that of a trail
@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// The name of the witness: a URL without https://, by convention
     #[arg(long, value_name = "NAME")]
     name: String,
+    /// Create the witness: its key must not have cosigned before
+    #[arg(long)]
+    create: bool,
     /// The public key of a log to cosign, or a file with such keys; repeatable
     #[arg(long = "log", value_name = "VKEY", required = true)]
     logs: Vec<String>,
@@ -46,7 +49,8 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   auditx keygen -o witness.pem
-  auditx witness --dir /var/lib/witness --key witness.pem --name witness.example.com/w1 --log erp.vkey
+  auditx witness --dir /var/lib/witness --key witness.pem --name witness.example.com/w1 --log erp.vkey \\
+    --create                                             the first time only
 
 Exit status: 2 an error; otherwise it runs until Ctrl-C";
 
@@ -55,6 +59,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let pem = String::from_utf8_lossy(&evidence::read(&arguments.key)?).into_owned();
     let key = SigningKey::from_pem(&pem)
         .map_err(|error| Failure::new(format!("{}: {error}", sanitized(&arguments.key.to_string_lossy()))))?;
+    if arguments.create {
+        Witness::create(&arguments.dir, &arguments.name, &key)
+            .map_err(|error| Failure::new(sanitized(&error.to_string())))?;
+    }
     let witness = Witness::open(&arguments.dir, &arguments.name, Arc::new(key), logs)
         .map_err(|error| Failure::new(sanitized(&error.to_string())))?;
     let listener = TcpListener::bind(arguments.listen)
@@ -65,12 +73,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     writeln!(out, "Cosigning on http://{address}/ until Ctrl-C. For the policies of auditors and logs:")?;
     writeln!(out, "witness {} {} http://{address}/", arguments.name, witness.key())?;
     out.flush()?;
-    wait_for(serve(listener, witness))?
+    let why = wait_for(serve(listener, Arc::new(witness)))?
         .map_err(|error| Failure::new(format!("cannot serve on {address}: {error}")))?;
-    Ok(Status::Success)
+    let dir = sanitized(&arguments.dir.to_string_lossy());
+    Err(Failure::new(format!("the state in {dir} cannot be written: {why}. Nothing more is cosigned")))
 }
 
-async fn serve(listener: TcpListener, witness: Witness) -> io::Result<()> {
+/// Serves until the state cannot be written, and returns why.
+async fn serve(listener: TcpListener, witness: Arc<Witness>) -> io::Result<String> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    axum::serve(listener, router(Arc::new(witness))).await
+    let server = axum::serve(listener, router(witness.clone()));
+    tokio::select! {
+        served = server => served.map(|()| String::new()),
+        why = witness.failure() => Ok(why),
+    }
 }

@@ -70,16 +70,16 @@ pub(crate) async fn slot(requests: &Connection) -> Result<Slot> {
     let Some(confirmed) = lsn(3)? else {
         return Err(CaptureError::database(format!(
             "the replication slot {name} does not exist: it was dropped, or the server was replaced by one \
-             without it. Changes after {noted} are missing; run `auditx capture enable --logical` again for \
-             one of the tables to create it, and the trail will say so"
+             without it. Changes after {noted} are missing. To create it, run `auditx capture enable \
+             --logical` again for one of its tables, with the same settings; the trail then records the gap"
         )));
     };
     let status: Option<&str> = row.try_get(4).map_err(database)?;
     if status == Some("lost") {
         return Err(CaptureError::database(format!(
             "the replication slot {name} is invalid: the server removed the log after {confirmed} \
-             (max_slot_wal_keep_size). Run `auditx capture enable --logical` again for one of the tables to \
-             create it again; the trail will say what is missing"
+             (max_slot_wal_keep_size). To create it again, run `auditx capture enable --logical` for one of \
+             its tables, with the same settings; the trail then records the gap"
         )));
     }
     let database = row.try_get(5).map_err(database)?;

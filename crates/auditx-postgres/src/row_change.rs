@@ -116,7 +116,7 @@ fn plain_number(text: &str) -> Option<&str> {
 fn value_of(raw: &RawValue) -> Value {
     let text = raw.get();
     // PostgreSQL has no such character in a jsonb.
-    if text.contains("\\u0000") {
+    if has_null_character(text) {
         return text.into();
     }
     match serde_json::from_str(text) {
@@ -128,6 +128,14 @@ fn value_of(raw: &RawValue) -> Value {
         // Too deep, or a number that is too large.
         Err(_) => text.into(),
     }
+}
+
+/// Returns whether a string of this JSON has the escape `\u0000`, and not a backslash before `u0000`.
+fn has_null_character(text: &str) -> bool {
+    text.match_indices("\\u0000").any(|(at, _)| {
+        let before = text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
+        before % 2 == 0
+    })
 }
 
 /// Returns the context; an empty one if the text is not a JSON object.
@@ -197,6 +205,8 @@ mod tests {
         for text in ["123456789012345678901234567890.12", &deep, &long, "{\"a\":\"\\u0000\"}"] {
             assert_eq!(update("0", text).unwrap().new["v"], text);
         }
+        // The text of such a document is a string like any other.
+        assert_eq!(update("0", r#""{\"a\":\"\\u0000\"}""#).unwrap().new["v"], r#"{"a":"\u0000"}"#);
         assert_eq!(update("0", "900.10").unwrap().new["v"], serde_json::json!(900.1));
         assert_eq!(update("0", "9223372036854775807").unwrap().new["v"], i64::MAX);
     }

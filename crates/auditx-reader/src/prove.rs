@@ -62,11 +62,16 @@ const ADVICE: &str = "run `auditx verify` to see where";
 pub fn prove(directory: &Path, seq: u64) -> Result<InclusionProof> {
     let mut prover = Prover::open(directory)?;
     prover.ensure_signed(seq)?;
-    if let Some(cosigned) = cosigned_with(directory, &prover.checkpoint, |size| size > seq) {
-        prover.checkpoint = cosigned;
-    }
     let line = signed_line(directory, seq)?;
-    prover.prove_at(seq, line.bytes(), || (line.path(), line.offset()))
+    let proof = |prover: &Prover| prover.prove_at(seq, line.bytes(), || (line.path(), line.offset()));
+    for cosigned in cosigned_with(directory, &prover.checkpoint, |cosigned| cosigned.size() > seq) {
+        let latest = std::mem::replace(&mut prover.checkpoint, cosigned);
+        if let Ok(proof) = proof(&prover) {
+            return Ok(proof);
+        }
+        prover.checkpoint = latest;
+    }
+    proof(&prover)
 }
 
 /// Proves many lines of a trail, all under the checkpoint that was the latest when the prover was opened.
@@ -104,8 +109,10 @@ impl Prover {
             }
         };
         // The same checkpoint, with more signatures.
-        let checkpoint =
-            cosigned_with(directory, &checkpoint, |size| size == checkpoint.size()).unwrap_or(checkpoint);
+        let is_same = |cosigned: &SignedCheckpoint| {
+            (cosigned.size(), cosigned.root()) == (checkpoint.size(), checkpoint.root())
+        };
+        let checkpoint = cosigned_with(directory, &checkpoint, is_same).pop().unwrap_or(checkpoint);
         Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory), trouble })
     }
 
@@ -167,23 +174,25 @@ impl Prover {
     }
 }
 
-/// Returns the largest cosigned checkpoint with such a size that is as good as the latest one: of the same
-/// log, and signed with the same key.
+/// Returns the cosigned checkpoints that are as good as the latest one: of the same log, and signed with the
+/// same key. Those with the most signatures come first.
 fn cosigned_with(
     directory: &Path,
     latest: &SignedCheckpoint,
-    is_wanted: impl Fn(u64) -> bool,
-) -> Option<SignedCheckpoint> {
-    let cosigned = cosigned_checkpoints(directory).ok()?;
+    is_wanted: impl Fn(&SignedCheckpoint) -> bool,
+) -> Vec<SignedCheckpoint> {
+    let mut cosigned = cosigned_checkpoints(directory).unwrap_or_default();
+    cosigned.retain(|cosigned| cosigned.size() <= latest.size() && is_wanted(cosigned));
     if cosigned.is_empty() {
-        return None;
+        return cosigned;
     }
-    let signer = recorded_signer(directory, latest).ok()??;
-    cosigned.into_iter().find(|cosigned| {
-        is_wanted(cosigned.size())
-            && cosigned.size() <= latest.size()
-            && cosigned.verify(std::slice::from_ref(&signer)).is_ok()
-    })
+    let signer = recorded_signer(directory, latest).ok().flatten();
+    cosigned.retain(|cosigned| {
+        signer.as_ref().is_some_and(|key| cosigned.verify(std::slice::from_ref(key)).is_ok())
+    });
+    // Stable: the largest first among equals.
+    cosigned.sort_by_key(|cosigned| std::cmp::Reverse(cosigned.signature_count()));
+    cosigned
 }
 
 /// Proves that the trail of the newer checkpoint begins with all lines of the older one. Both may be any

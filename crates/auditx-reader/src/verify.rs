@@ -79,6 +79,8 @@ pub struct VerifyOptions {
     known: Vec<SignedCheckpoint>,
     policy: Option<Policy>,
     max_age: Option<Duration>,
+    /// Whether the last known checkpoint is one of the trail that witnesses cosigned.
+    has_cosigned: bool,
     threads: usize,
     /// Bytes that a thread reads in one job.
     chunk: usize,
@@ -87,7 +89,15 @@ pub struct VerifyOptions {
 impl Default for VerifyOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { keys: Vec::new(), known: Vec::new(), policy: None, max_age: None, threads, chunk: CHUNK }
+        Self {
+            keys: Vec::new(),
+            known: Vec::new(),
+            policy: None,
+            max_age: None,
+            has_cosigned: false,
+            threads,
+            chunk: CHUNK,
+        }
     }
 }
 
@@ -108,7 +118,7 @@ impl VerifyOptions {
         self
     }
 
-    /// Default: none; without one, and without a [policy](Self::policy), the answer is never
+    /// Default: none; without one, and without [fresh](Self::fresh) cosignatures, the answer is never
     /// [`Answer::Intact`]. Adds a checkpoint of this trail that was kept elsewhere.
     #[must_use]
     pub fn known(mut self, checkpoint: SignedCheckpoint) -> Self {
@@ -116,17 +126,16 @@ impl VerifyOptions {
         self
     }
 
-    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint of the trail, and adds the keys
-    /// of the policy's logs. The cosigned checkpoint counts as one that was kept elsewhere: witnesses remember
-    /// it.
+    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint of the trail that names all
+    /// signed lines, and adds the keys of the policy's logs.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy.clone());
         policy.logs().iter().cloned().fold(self, Self::key)
     }
 
-    /// Default: none. Requires that a quorum of the policy's witnesses saw the trail as its newest state not
-    /// longer ago than this.
+    /// Default: none. Requires that a quorum of the policy's witnesses cosigned the trail within this time.
+    /// Without a policy, the answer is then never [`Answer::Intact`].
     #[must_use]
     pub fn fresh(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
@@ -187,6 +196,7 @@ pub fn verify(
     };
     if let Some(Finding::Found(cosigned, _)) = &witnesses {
         options = options.known(cosigned.clone());
+        options.has_cosigned = true;
     }
     let mut suspicion = None;
     for _ in 0..ATTEMPTS {
@@ -359,14 +369,18 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
         return;
     }
     let is_signed = verification.signed.is_some();
-    let (has_policy, is_stale) = (case.options.policy.is_some(), conclude_witnesses(case, verification));
+    let is_stale = conclude_witnesses(case, verification);
+    let seen = verification.witnessed.as_ref().map(|witnessed| witnessed.size);
+    let is_tail_unseen = seen.is_some_and(|seen| verification.signed.is_some_and(|signed| signed > seen));
     let is_projection_wrong = case.walked.projection.as_ref().is_some_and(|found| found.wrong.is_some());
     let reasons = [
         (Reason::SignatureUnchecked, is_signed && verification.keys.is_empty()),
         (Reason::KeyNotPinned, case.options.keys.is_empty()),
-        (Reason::FreshnessUnknown, verification.known.is_empty() && !has_policy),
+        // Cosigned files can be put back together with the lines, so only their age shows a rollback.
+        (Reason::FreshnessUnknown, verification.known.is_empty() && case.options.max_age.is_none()),
         (Reason::NotWitnessed, verification.unwitnessed.is_some()),
         (Reason::NotFresh, is_stale),
+        (Reason::TailNotWitnessed, is_tail_unseen),
         (Reason::TailUnsigned, verification.unsigned_lines > 0),
         (Reason::TornTail, verification.torn_bytes > 0),
         (Reason::LinesLost, verification.lost > 0),
@@ -381,12 +395,16 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
 /// Fills in what the witnesses say. Returns whether that is older than the auditor allows.
 fn conclude_witnesses(case: &Case<'_>, verification: &mut Verification) -> bool {
     match case.witnesses {
-        Some(Finding::Found(_, witnessed)) if verification.known.contains(&witnessed.size) => {
+        // Compared last of the known ones.
+        Some(Finding::Found(_, witnessed)) if verification.known.last() == Some(&witnessed.size) => {
+            verification.known.pop();
             verification.witnessed = Some(witnessed.clone());
         }
         Some(Finding::Found(_, witnessed)) => {
-            verification.unwitnessed =
-                Some(format!("that of {} lines names lines that were retired", witnessed.size));
+            verification.unwitnessed = Some(format!(
+                "the checkpoint of {} lines names lines that were retired, or no key of the trail signed it",
+                witnessed.size
+            ));
         }
         Some(Finding::Missing(why)) => verification.unwitnessed = Some(why.clone()),
         Some(Finding::NotRequired) | None => {}

@@ -114,28 +114,61 @@ impl SignedCheckpoint {
         own.filter_map(|signature| key.time_of(&self.note, &signature.bytes)).max()
     }
 
-    /// Adds the valid cosignatures of this witness among these signature lines, which is what a witness
-    /// answers, in place of those that it has. Lines of other keys are ignored.
+    /// Adds the latest valid cosignature of this witness among these signature lines, which is what a witness
+    /// answers, in place of an earlier one. Lines of other keys are ignored.
     ///
     /// # Errors
-    /// `is_corrupt` if there is no valid one.
+    /// `is_corrupt` if there is no valid one, or the note becomes too long.
     pub fn with_cosignature(&self, lines: &str, key: &WitnessKey) -> Result<Self> {
         let is_own = |signature: &NoteSignature| signature.is_of(key.name(), key.id());
-        let is_valid = |signature: &NoteSignature| key.time_of(&self.note, &signature.bytes).is_some();
-        let added: Vec<String> = lines
-            .split_terminator('\n')
-            .filter_map(NoteSignature::parse)
-            .filter(|signature| is_own(signature) && is_valid(signature))
-            .map(|signature| signature.line())
-            .collect();
-        if added.is_empty() {
-            let message = format!("no valid cosignature of {} on this checkpoint", key.name());
-            return Err(Error::corrupt(message));
+        let added: Vec<NoteSignature> =
+            lines.split_terminator('\n').filter_map(NoteSignature::parse).filter(is_own).collect();
+        let dated = |signature: &&NoteSignature| key.time_of(&self.note, &signature.bytes);
+        if !added.iter().any(|signature| dated(&signature).is_some()) {
+            return Err(Error::corrupt(format!(
+                "no valid cosignature of {} on this checkpoint: is its key in the policy the present one?",
+                key.name()
+            )));
         }
-        let kept =
-            self.note.signatures.iter().filter(|signature| !is_own(signature)).map(NoteSignature::line);
-        let signatures: String = kept.chain(added).collect();
-        Self::parse(format!("{}\n{signatures}", self.note.head()).as_bytes())
+        let known = self.note.signatures.iter().filter(|signature| is_own(signature));
+        let latest = known.chain(&added).filter(|signature| dated(signature).is_some()).max_by_key(dated);
+        let others = self.note.signatures.iter().filter(|signature| !is_own(signature));
+        self.with_signatures(others.chain(latest))
+    }
+
+    /// Adds the signatures of another copy of this checkpoint, of keys that did not sign this copy.
+    ///
+    /// # Errors
+    /// `is_invalid` if the other one is not of the same tree and log; `is_corrupt` if the note becomes too
+    /// long.
+    pub fn merged(&self, other: &Self) -> Result<Self> {
+        if other.note.head() != self.note.head() {
+            return Err(Error::invalid("the two are not copies of one checkpoint"));
+        }
+        let is_new = |added: &&NoteSignature| {
+            !self.note.signatures.iter().any(|known| known.is_of(added.name(), added.id()))
+        };
+        self.with_signatures(self.note.signatures.iter().chain(other.note.signatures.iter().filter(is_new)))
+    }
+
+    /// Returns whether each key that signed the other one, a checkpoint of the same log, signed this one too.
+    /// Signatures are not verified.
+    #[must_use]
+    pub fn has_signers_of(&self, other: &Self) -> bool {
+        other.note.signatures.iter().all(|other| {
+            self.note.signatures.iter().any(|signature| signature.is_of(other.name(), other.id()))
+        })
+    }
+
+    /// Returns the number of its signatures. They are not verified.
+    #[must_use]
+    pub fn signature_count(&self) -> usize {
+        self.note.signatures.len()
+    }
+
+    fn with_signatures<'s>(&self, signatures: impl Iterator<Item = &'s NoteSignature>) -> Result<Self> {
+        let lines: String = signatures.map(NoteSignature::line).collect();
+        Self::parse(format!("{}\n{lines}", self.note.head()).as_bytes())
     }
 }
 

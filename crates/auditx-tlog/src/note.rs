@@ -12,6 +12,9 @@ use crate::vkey::is_key_name;
 /// The largest accepted note. Real ones are far smaller.
 const MAX_NOTE: usize = 64 * 1024;
 
+/// The most signatures of a note: each costs a verification.
+const MAX_SIGNATURES: usize = 64;
+
 /// The largest accepted tree size. A tree has about twice as many nodes as leaves, and 64 bits must count
 /// them.
 const MAX_LINES: u64 = 1 << 62;
@@ -86,6 +89,9 @@ impl ParsedNote {
             .collect::<Option<Vec<NoteSignature>>>()
             .filter(|signatures| !signatures.is_empty())
             .ok_or_else(|| malformed("it is not a signed note"))?;
+        if signatures.len() > MAX_SIGNATURES {
+            return Err(malformed("it has more than 64 signatures"));
+        }
         let parsed_root = BASE64_STANDARD.decode(root).ok().and_then(|root| root.try_into().ok());
         let (Ok(size), Some(root)) = (size.parse::<u64>(), parsed_root) else {
             return Err(malformed("its text is not a tree head with origin, size and root"));
@@ -144,6 +150,14 @@ impl NoteSignature {
     pub(crate) fn line(&self) -> String {
         let encoded = BASE64_STANDARD.encode([&self.id.to_be_bytes()[..], &self.bytes].concat());
         format!("{SIGNATURE_PREFIX}{} {encoded}\n", self.name)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
     }
 
     pub(crate) fn is_of(&self, name: &str, id: u32) -> bool {

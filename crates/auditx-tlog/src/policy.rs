@@ -10,6 +10,9 @@ use crate::cosignature::WitnessKey;
 use crate::error::Result;
 use crate::key::VerifierKey;
 
+/// How far the clock of a witness may be ahead, in seconds.
+const AHEAD: u64 = 300;
+
 /// What an auditor requires of a checkpoint.
 ///
 /// ```
@@ -22,10 +25,11 @@ use crate::key::VerifierKey;
 /// let policy = Policy::parse(policy.as_bytes())?;
 ///
 /// let checkpoint = SignedCheckpoint::sign(log_key.name(), 7, &[9; 32], &[&log])?;
-/// assert!(policy.witnessed_at(&checkpoint).is_err());
+/// let now = 1_800_000_060;
+/// assert!(policy.witnessed_at(&checkpoint, now).is_err());
 /// let answer = checkpoint.cosign(witness_key.name(), &witness, 1_800_000_000)?;
 /// let cosigned = checkpoint.with_cosignature(&answer, &witness_key)?;
-/// assert_eq!(policy.witnessed_at(&cosigned), Ok(Some(1_800_000_000)));
+/// assert_eq!(policy.witnessed_at(&cosigned, now), Ok(Some(1_800_000_000)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -57,6 +61,8 @@ struct Rule {
     kind: Kind,
     /// Each name can be a member of one group only.
     is_member: bool,
+    /// 0 for a witness, and one more than that of its deepest member for a group.
+    depth: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -111,14 +117,17 @@ impl Policy {
 
     /// Returns the latest time at which a quorum had seen the checkpoint as the newest of its log, in seconds
     /// since 1970: every witness of the quorum cosigned it then or later. `None` if the policy requires no
-    /// cosignature. Does not verify the signature of the log.
+    /// cosignature. Cosignatures from the future, more than five minutes after `now`, are ignored. Does not
+    /// verify the signature of the log.
     ///
     /// # Errors
     /// Which cosignatures are missing.
-    pub fn witnessed_at(&self, checkpoint: &SignedCheckpoint) -> Result<Option<u64>, Missing> {
+    pub fn witnessed_at(&self, checkpoint: &SignedCheckpoint, now: u64) -> Result<Option<u64>, Missing> {
         let Some(quorum) = self.quorum else { return Ok(None) };
-        let times: Vec<Option<u64>> =
-            self.witnesses.iter().map(|witness| checkpoint.cosigned_at(&witness.key)).collect();
+        let time = |witness: &Witness| {
+            checkpoint.cosigned_at(&witness.key).filter(|time| *time <= now.saturating_add(AHEAD))
+        };
+        let times: Vec<Option<u64>> = self.witnesses.iter().map(time).collect();
         let mut candidates: Vec<u64> = times.iter().copied().flatten().collect();
         candidates.sort_unstable();
         let since =
@@ -157,10 +166,9 @@ impl Policy {
                 let has = members.len() - lacking.len();
                 let names: Vec<String> = lacking.iter().map(|member| name(*member)).collect();
                 text.push(format!(
-                    "{} of {} are needed of {}, {has} found; missing: {}",
-                    needed,
-                    members.len(),
+                    "group {} needs {needed} of {}, has {has}; missing: {}",
                     name(index),
+                    members.len(),
                     names.join(", ")
                 ));
                 for member in lacking {

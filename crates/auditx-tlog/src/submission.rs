@@ -45,7 +45,7 @@ impl Submission {
         if frontier.root().is_some_and(|old_root| submission.extends(&old_root)) {
             return Ok(submission);
         }
-        let message = format!("the tree of the first {old_size} lines is not in that of {size} signed ones");
+        let message = format!("the first {old_size} lines are not those of the signed tree of {size} lines");
         Err(Error::corrupt(message).into())
     }
 

@@ -32,9 +32,10 @@ impl Answer {
         match self {
             Self::Cosigned(line) => (200, line.clone()),
             Self::Malformed(why) => (400, format!("{why}\n")),
-            Self::UnknownLog => (404, "this witness does not know the log of the checkpoint\n".to_owned()),
+            Self::UnknownLog => (404, "this witness does not know the log of the checkpoint: its operator adds it with --log\n".to_owned()),
             Self::NotSigned => {
-                (403, "no key of the log that this witness knows signed the checkpoint\n".to_owned())
+                (403, "no key of the log that this witness knows signed the checkpoint; after a new key, its operator \
+                 replaces the old one\n".to_owned())
             }
             Self::Conflict(size) => (409, format!("{size}\n")),
             Self::Inconsistent => {

@@ -1,8 +1,9 @@
 //! What a witness has cosigned: a file in which the last line of each log counts.
 //!
-//! The file is a sequence of batches. Each has one line for each checkpoint and ends with a line that has the
-//! number of the batch and the CRC-32C of all before it in the batch. A batch is durable before the next one
-//! is written, so only the last one can be incomplete, and nothing of it was answered.
+//! The file begins with the key of the witness. A sequence of batches follows. Each has one line for each
+//! checkpoint and ends with a line that has the number of the batch and the CRC-32C of all before it in the
+//! batch. When it is durable, one more line says so, and only then it is answered. So only a last batch without
+//! this line can be incomplete.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use auditx_tlog::Hash;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::step::{Step, reached};
@@ -28,6 +30,13 @@ const LOCK: &str = "lock";
 
 /// The word at the beginning of the last line of a batch.
 const END: &str = "end ";
+
+/// The line after a batch that is durable. It need not be durable itself: a batch without it is whole or was not
+/// answered.
+const DURABLE: &str = "durable\n";
+
+/// The word before the key.
+const KEY: &str = "key ";
 
 /// The file is rewritten when it has this many lines for each log, and not sooner than [`FEWEST_LINES`].
 const LINES_FOR_EACH_LOG: usize = 16;
@@ -46,6 +55,8 @@ pub(crate) type Heads = HashMap<String, Head>;
 #[derive(Debug)]
 pub(crate) struct Journal {
     directory: PathBuf,
+    /// The first line.
+    key: String,
     file: File,
     lines: usize,
     batches: u64,
@@ -54,40 +65,73 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens or creates the file, and returns what it says.
+    /// Creates the file.
     ///
     /// # Errors
-    /// If another process has it open, if it cannot be read or written, or if it is damaged elsewhere than in
-    /// its last batch.
-    pub(crate) fn open(directory: &Path) -> Result<(Self, Heads)> {
-        let failed = |error| Error::storage("cannot open the state of the witness", directory, error);
+    /// If there is one, or it cannot be written.
+    pub(crate) fn create(directory: &Path, key: &str) -> Result<()> {
+        let failed = |error| Error::storage("cannot create the state of the witness", directory, error);
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        let lock = writable(&directory.join(LOCK)).map_err(failed)?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Err(Error::new(format!("another witness uses the directory {}", directory.display())));
+        let path = directory.join(NAME);
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        file.write_all(format!("{KEY}{key}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        // The directory may be new too.
+        let above = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+        for directory in [Some(directory), above].into_iter().flatten() {
+            File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
         }
-        let mut file = writable(&directory.join(NAME)).map_err(failed)?;
+        Ok(())
+    }
+
+    /// Opens the file, and returns what it says.
+    ///
+    /// # Errors
+    /// If there is none, it is that of another key, another process has it open, it cannot be read or
+    /// written, or it is damaged.
+    pub(crate) fn open(directory: &Path, key: &str) -> Result<(Self, Heads)> {
+        let failed = |error| Error::storage("cannot open the state of the witness", directory, error);
+        let path = directory.join(NAME);
+        if !path.exists() {
+            return Err(Error::new(format!(
+                "there is no witness in {}: check the directory. A witness that has lost what it cosigned must \
+                 not go on with the same key",
+                directory.display()
+            )));
+        }
+        let lock = writable(&directory.join(LOCK)).map_err(failed)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let message = format!("another witness uses the directory {}", directory.display());
+                return Err(Error::new(message));
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+        let mut file = writable(&path).map_err(failed)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed)?;
-        let replayed = replay(&text).map_err(|why| {
+        let first = format!("{KEY}{key}\n");
+        let Some(batches) = text.strip_prefix(first.as_bytes()) else {
+            return Err(Error::new(format!(
+                "{} is not the state of the witness {key}: use the key and the name with which it was created",
+                path.display()
+            )));
+        };
+        let replayed = replay(batches).map_err(|why| {
             Error::new(format!(
                 "the state of the witness, {}, is damaged: {why}. A witness that does not know what it cosigned \
-                 must not go on under the same name",
-                directory.join(NAME).display()
+                 must not go on with the same key",
+                path.display()
             ))
         })?;
-        // Not yet durable, perhaps: it would be lost after the next batch was answered.
-        file.set_len(replayed.len as u64).and_then(|()| file.sync_all()).map_err(failed)?;
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
-        let file = OpenOptions::new().append(true).open(directory.join(NAME)).map_err(failed)?;
-        let journal = Self {
-            directory: directory.to_owned(),
-            file,
-            lines: replayed.lines,
-            batches: replayed.batches,
-            _lock: lock,
-        };
-        Ok((journal, replayed.heads))
+        // A batch that is whole may not be durable yet.
+        let len = first.len() + replayed.len;
+        file.set_len(len as u64).and_then(|()| file.sync_all()).map_err(failed)?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        let Replayed { heads, lines, batches, .. } = replayed;
+        let directory = directory.to_owned();
+        Ok((Self { directory, key: key.to_owned(), file, lines, batches, _lock: lock }, heads))
     }
 
     /// Adds a batch durably. `heads` is all that the file says with it.
@@ -102,6 +146,7 @@ impl Journal {
         self.file.write_all(text_of(self.batches, heads).as_bytes())?;
         reached(Step::Written);
         self.file.sync_data()?;
+        self.file.write_all(DURABLE.as_bytes())?;
         self.lines += batch.len();
         self.batches += 1;
         Ok(())
@@ -112,7 +157,8 @@ impl Journal {
         let unfinished = self.directory.join(UNFINISHED);
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(text_of(0, heads.iter()).as_bytes())?;
+        let text = format!("{KEY}{}\n{}{DURABLE}", self.key, text_of(0, heads.iter()));
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
         reached(Step::Written);
         fs::rename(&unfinished, self.directory.join(NAME))?;
@@ -146,26 +192,27 @@ struct Replayed {
     len: usize,
 }
 
-/// Reads the batches. Fails if one that is not the last is damaged.
+/// Reads the batches. Fails if one that was answered is damaged.
 fn replay(text: &[u8]) -> std::result::Result<Replayed, String> {
     let mut replayed = Replayed { heads: Heads::new(), lines: 0, batches: 0, len: 0 };
-    while let Some(batch) = next_batch(&text[replayed.len..]) {
-        let Some(heads) = heads_of(batch, replayed.batches) else {
-            let is_last = next_batch(&text[replayed.len + batch.len()..]).is_none();
-            // If the last line of a batch is damaged, the next one ends both.
-            let is_one = batch_number(batch).is_none_or(|number| number <= replayed.batches);
-            if is_last && is_one {
-                break;
+    loop {
+        let rest = &text[replayed.len..];
+        let found =
+            next_batch(rest).and_then(|batch| Some((batch.len(), heads_of(batch, replayed.batches)?)));
+        let Some((len, heads)) = found else {
+            let mut lines = rest.split_inclusive(|byte| *byte == b'\n');
+            if lines.any(|line| line == DURABLE.as_bytes()) {
+                let at = replayed.len;
+                return Err(format!("the batch at byte {at} after the key is not what was written"));
             }
-            let at = replayed.len;
-            return Err(format!("the batch at byte {at} is not what was written, and others follow it"));
+            return Ok(replayed);
         };
         replayed.lines += heads.len();
         replayed.heads.extend(heads);
         replayed.batches += 1;
-        replayed.len += batch.len();
+        let durable = if rest[len..].starts_with(DURABLE.as_bytes()) { DURABLE.len() } else { 0 };
+        replayed.len += len + durable;
     }
-    Ok(replayed)
 }
 
 /// Returns the text up to the first last line of a batch, with its newline.
@@ -178,12 +225,6 @@ fn next_batch(text: &[u8]) -> Option<&[u8]> {
         }
     }
     None
-}
-
-/// Returns the number in the last line of a batch.
-fn batch_number(batch: &[u8]) -> Option<u64> {
-    let (_, end) = std::str::from_utf8(batch).ok()?.rsplit_once(END)?;
-    end.split(' ').next()?.parse().ok()
 }
 
 /// Returns what the batch with this number says; `None` if it is damaged.

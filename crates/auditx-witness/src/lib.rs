@@ -1,6 +1,5 @@
-//! Witnesses of audit trails: independent servers that remember the newest checkpoint of a log and cosign only
-//! what extends it (C2SP tlog-witness). An auditor who knows their public keys needs no checkpoint that somebody
-//! saved.
+//! Witnesses of audit trails: independent servers that keep the newest checkpoint of a log and cosign only
+//! what extends it (C2SP tlog-witness). With their public keys, an auditor needs no saved checkpoint.
 //!
 //! [`Witnesses`] obtains cosignatures for a trail, in the background:
 //!
@@ -18,8 +17,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Witness`] is one, for the logs of others, and with the feature `server` `router` serves it over HTTP. `auditx
-//! witness` does both.
+//! [`Witness`] cosigns the checkpoints of other logs; with the feature `server`, `router` serves it over
+//! HTTP, as `auditx witness` does.
 
 mod error;
 mod step;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use auditx_tlog::{SignedCheckpoint, WitnessKey};
+use auditx_tlog::SignedCheckpoint;
 
 use crate::cosigned;
 use crate::error::{Error, Result};
@@ -46,17 +46,11 @@ impl Shared {
     }
 
     /// Stores a checkpoint that has new cosignatures.
-    pub(crate) fn keep(
-        &self,
-        trail: &Path,
-        checkpoint: &SignedCheckpoint,
-        keys: &[WitnessKey],
-        new: u64,
-    ) -> Result<()> {
-        cosigned::keep(trail, checkpoint, keys)
+    pub(crate) fn keep(&self, trail: &Path, checkpoint: &SignedCheckpoint, new: u64) -> Result<()> {
+        let kept = cosigned::keep(trail, checkpoint)
             .map_err(|error| Error::storage("cannot store a cosigned checkpoint", trail, error))?;
         let mut state = self.locked();
-        state.progress.cosigned = Some(checkpoint.clone());
+        state.progress.cosigned = Some(kept);
         state.progress.cosignatures += new;
         self.changed.notify_all();
         Ok(())

@@ -1,5 +1,6 @@
 //! The rounds of submission: which witnesses are asked when, and what follows from their answers.
 
+use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,7 +40,7 @@ pub(crate) struct Plan {
     pub(crate) refresh: Duration,
 }
 
-/// What the thread has.
+/// The state of the submitting thread.
 pub(crate) struct Work {
     witnesses: Vec<Asked>,
     interval: Duration,
@@ -58,15 +59,20 @@ struct Asked {
     /// After a failure, not before this time.
     not_before: Option<Instant>,
     pause: Duration,
-    /// What was recorded of it in the trail.
-    alarm: Option<Outcome>,
+    /// The alarms that were recorded in the trail since it cosigned.
+    alarms: Vec<Outcome>,
 }
 
 impl Work {
     pub(crate) fn new(plan: Plan, directory: PathBuf, logger: Option<AuditLogger>) -> Result<Self> {
         let Plan { targets, interval, refresh } = plan;
-        let asked =
-            |target| Asked { target, cosigned: None, not_before: None, pause: FIRST_PAUSE, alarm: None };
+        let asked = |target| Asked {
+            target,
+            cosigned: None,
+            not_before: None,
+            pause: FIRST_PAUSE,
+            alarms: Vec::new(),
+        };
         let witnesses = targets.into_iter().map(asked).collect();
         let (client, shared) = (target::client()?, Arc::default());
         Ok(Self { witnesses, interval, refresh, directory, logger, client, shared })
@@ -102,10 +108,15 @@ impl Work {
         }
     }
 
-    /// Submits a checkpoint to the witnesses that are due, or to all.
-    pub(crate) async fn round(&mut self, latest: SignedCheckpoint, is_last: bool) -> Result<()> {
+    /// Submits a checkpoint to the witnesses that are due, or to all. Returns it with the cosignatures that it
+    /// has then, and whether the trail has a newer one.
+    pub(crate) async fn round(
+        &mut self,
+        latest: SignedCheckpoint,
+        is_last: bool,
+    ) -> Result<(SignedCheckpoint, bool)> {
         let (size, keys) = (latest.size(), self.keys());
-        let mut checkpoint = cosigned::with_kept(&self.directory, latest.clone(), &keys);
+        let mut checkpoint = cosigned::with_kept(&self.directory, latest.clone());
         let (client, directory, refresh) = (&self.client, &self.directory, self.refresh);
         let mut answers: FuturesUnordered<_> = self
             .witnesses
@@ -117,23 +128,23 @@ impl Work {
                 async move { (index, asked.target.submit(client, directory, latest).await) }
             })
             .collect();
-        let (mut outcomes, mut unsaved) = (Vec::new(), 0);
+        let (mut outcomes, mut unsaved, mut stored) = (Vec::new(), 0, Ok(()));
         loop {
             // A witness that does not answer must not delay what the others cosigned.
             match timeout(GRACE, answers.next()).await {
-                Ok(Some((index, outcome))) => {
-                    if let Outcome::Cosigned(lines) = &outcome
-                        && let Ok(cosigned) = checkpoint.with_cosignature(lines, &keys[index])
-                    {
-                        checkpoint = cosigned;
-                        unsaved += 1;
+                Ok(Some((index, mut outcome))) => {
+                    if let Outcome::Cosigned(lines) = &outcome {
+                        match checkpoint.with_cosignature(lines, &keys[index]) {
+                            Ok(cosigned) => (checkpoint, unsaved) = (cosigned, unsaved + 1),
+                            Err(error) => outcome = Outcome::Failed(error.to_string()),
+                        }
                     }
                     outcomes.push((index, outcome));
                 }
                 Err(_) if unsaved == 0 => {}
                 ended => {
                     if unsaved > 0 {
-                        self.shared.keep(directory, &checkpoint, &keys, unsaved)?;
+                        stored = stored.and(self.shared.keep(directory, &checkpoint, unsaved));
                         unsaved = 0;
                     }
                     if ended.is_ok() {
@@ -143,10 +154,11 @@ impl Work {
             }
         }
         drop(answers);
+        let is_newer = outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Newer);
         for (index, outcome) in outcomes {
             self.conclude(index, outcome, size);
         }
-        Ok(())
+        stored.map(|()| (checkpoint, is_newer))
     }
 
     fn keys(&self) -> Vec<WitnessKey> {
@@ -160,27 +172,31 @@ impl Work {
         let failure = match &outcome {
             Outcome::Cosigned(_) => {
                 asked.cosigned = Some((size, Instant::now()));
-                (asked.not_before, asked.pause, asked.alarm) = (None, FIRST_PAUSE, None);
+                (asked.not_before, asked.pause) = (None, FIRST_PAUSE);
+                asked.alarms.clear();
                 self.shared.locked().progress.failures.remove(&name);
+                self.shared.changed.notify_all();
                 return;
             }
             Outcome::Newer => return,
             Outcome::Ahead(known) => format!(
-                "it has cosigned {known} lines of this log, and the trail has only {size}: the trail was \
-                 rolled back, or another copy of it goes on"
+                "it says that it cosigned {known} lines of this log, but the trail has only {size}: the trail was rolled \
+                 back, or another copy of it was continued"
             ),
             Outcome::Split(known) => format!(
-                "it has cosigned {known} lines of this log that are not the first lines of the trail: \
-                 another copy of it goes on"
+                "it says that it cosigned {known} lines of this log that are not the first lines of the trail: the trail \
+                 was rewritten, or another copy of it was continued"
             ),
             Outcome::Failed(why) => why.clone(),
         };
         asked.not_before = Some(Instant::now() + asked.pause);
         asked.pause = (asked.pause * 2).min(LONGEST_PAUSE);
         let is_alarm = matches!(outcome, Outcome::Ahead(_) | Outcome::Split(_));
-        let is_new_alarm = is_alarm && asked.alarm.as_ref() != Some(&outcome);
-        if is_alarm {
-            asked.alarm = Some(outcome);
+        // One of each kind until it cosigns again: a witness may name another size each time.
+        let is_same = |alarm: &Outcome| mem::discriminant(alarm) == mem::discriminant(&outcome);
+        let is_new_alarm = is_alarm && !asked.alarms.iter().any(is_same);
+        if is_new_alarm {
+            asked.alarms.push(outcome);
         }
         if is_new_alarm {
             self.record(&name, &failure, size);

@@ -8,10 +8,11 @@ use auditx_reader::{latest_checkpoint, submission};
 use auditx_tlog::{SignedCheckpoint, WitnessKey};
 use reqwest::{Client, StatusCode, Url, redirect};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 
-/// How long an answer may take.
+/// How long a submission may take, with all attempts.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest answer that is read, in bytes. One with ML-DSA-44 has 3,300.
@@ -49,7 +50,10 @@ impl Target {
             .parse()
             .map_err(|error| Error::new(format!("invalid URL {url:?} of witness {}: {error}", key.name())))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Error::new(format!("the URL {url} of witness {} has no http", key.name())));
+            return Err(Error::new(format!(
+                "invalid URL {url} of witness {}: expected http:// or https://",
+                key.name()
+            )));
         }
         // The path is that of a prefix.
         if !url.path().ends_with('/') {
@@ -59,8 +63,18 @@ impl Target {
         Ok(Self { key, url, known: 0 })
     }
 
-    /// Submits a checkpoint of the trail in this directory.
+    /// Submits a checkpoint of the trail in this directory, again if the witness names another size.
     pub(crate) async fn submit(
+        &mut self,
+        client: &Client,
+        directory: &Path,
+        checkpoint: &SignedCheckpoint,
+    ) -> Outcome {
+        let submitted = timeout(TIMEOUT, self.attempts(client, directory, checkpoint)).await;
+        submitted.unwrap_or_else(|_| Outcome::Failed(format!("no answer within {TIMEOUT:?}")))
+    }
+
+    async fn attempts(
         &mut self,
         client: &Client,
         directory: &Path,
@@ -92,11 +106,12 @@ impl Target {
                     return Outcome::Split(named);
                 }
                 (StatusCode::CONFLICT, Ok(named)) if named != self.known => self.known = named,
-                (StatusCode::UNPROCESSABLE_ENTITY, _) => return Outcome::Split(self.known),
+                // From nothing, there is nothing to contradict.
+                (StatusCode::UNPROCESSABLE_ENTITY, _) if self.known > 0 => return Outcome::Split(self.known),
                 _ => return Outcome::Failed(format!("it answered {status}: {}", first_line(&text))),
             }
         }
-        Outcome::Failed("it names another size each time".to_owned())
+        Outcome::Failed(format!("it named another size in each of {ATTEMPTS} answers"))
     }
 
     /// Decides what it means that the witness knows more lines than a checkpoint.
@@ -135,7 +150,6 @@ pub(crate) fn client() -> Result<Client> {
         .with_no_client_auth();
     Client::builder()
         .tls_backend_preconfigured(tls)
-        .timeout(TIMEOUT)
         .redirect(redirect::Policy::none())
         .user_agent(concat!("auditx/", env!("CARGO_PKG_VERSION")))
         .build()

@@ -11,14 +11,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use auditx_tlog::{Signer, Submission, VerifierKey, WitnessKey};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::answer::Answer;
 use crate::error::{Error, Result};
 use crate::journal::{Head, Heads, Journal};
 use crate::step::{Step, reached};
 
-/// How many submissions can wait for the thread. Further ones wait for them.
+/// How many submissions can be queued. Further callers wait for room.
 const WAITING: usize = 1_024;
 
 /// Remembers the newest checkpoint of each log and cosigns only what extends it.
@@ -31,9 +31,15 @@ pub struct Witness {
     logs: HashMap<String, Vec<VerifierKey>>,
     /// `None` only while it is dropped.
     jobs: Option<SyncSender<Job>>,
-    /// Why the thread has ended.
-    failure: Arc<OnceLock<String>>,
+    failure: Arc<Failure>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Why the thread has ended.
+#[derive(Debug, Default)]
+struct Failure {
+    why: OnceLock<String>,
+    is_set: Notify,
 }
 
 /// A submission whose log signed it.
@@ -49,26 +55,43 @@ impl std::fmt::Debug for Job {
 }
 
 impl Witness {
-    /// Opens the witness whose state is in this directory, which is created if necessary. It cosigns under
-    /// this name for the logs with these keys; a log may have several.
+    /// Creates the state of a new witness in this directory, which is created if necessary. The key must not
+    /// have cosigned before.
     ///
     /// # Errors
-    /// If the name is invalid, or the directory is in use, damaged, or cannot be read or written.
+    /// If the name is invalid, or the directory has a witness already or cannot be written.
+    pub fn create(directory: &Path, name: &str, signer: &dyn Signer) -> Result<()> {
+        Journal::create(directory, &key(name, signer)?.to_string())
+    }
+
+    /// Opens the witness whose state is in this directory. It cosigns for the logs with these keys; a log may
+    /// have several.
+    ///
+    /// # Errors
+    /// If the name is invalid, two keys of a log cannot be told apart, or the directory has no witness or that
+    /// of another key or name, is in use, damaged, or cannot be read or written.
     pub fn open(
         directory: &Path,
         name: &str,
         signer: Arc<dyn Signer>,
         logs: impl IntoIterator<Item = VerifierKey>,
     ) -> Result<Self> {
-        let key =
-            WitnessKey::new(name, &signer.public_key()).map_err(|error| Error::new(error.to_string()))?;
-        let (journal, heads) = Journal::open(directory)?;
+        let key = key(name, &*signer)?;
         let mut known: HashMap<String, Vec<VerifierKey>> = HashMap::new();
         for log in logs {
-            known.entry(log.name().to_owned()).or_default().push(log);
+            let keys = known.entry(log.name().to_owned()).or_default();
+            if keys.contains(&log) {
+                continue;
+            }
+            if keys.iter().any(|known| known.id() == log.id()) {
+                let message = format!("two keys of the log {} have the same id: leave one out", log.name());
+                return Err(Error::new(message));
+            }
+            keys.push(log);
         }
+        let (journal, heads) = Journal::open(directory, &key.to_string())?;
         let (jobs, queue) = sync_channel(WAITING);
-        let failure = Arc::new(OnceLock::new());
+        let failure = Arc::new(Failure::default());
         let work = Work { name: name.to_owned(), signer, journal, heads, failure: failure.clone() };
         let thread = thread::Builder::new().name("auditx-witness".to_owned());
         let thread = thread.spawn(move || work.run(&queue));
@@ -80,6 +103,16 @@ impl Witness {
     #[must_use]
     pub fn key(&self) -> &WitnessKey {
         &self.key
+    }
+
+    /// Waits until its state cannot be written, and returns why. It then cosigns nothing more.
+    pub async fn failure(&self) -> String {
+        loop {
+            if let Some(why) = self.failure.why.get() {
+                return why.clone();
+            }
+            self.failure.is_set.notified().await;
+        }
     }
 
     /// Answers the body of an `add-checkpoint` request.
@@ -94,7 +127,7 @@ impl Witness {
             return Answer::NotSigned;
         }
         let (answer, answered) = oneshot::channel();
-        let Some(jobs) = self.jobs.clone() else { return Answer::failed("the witness ends") };
+        let Some(jobs) = self.jobs.clone() else { return Answer::failed("it has ended") };
         let job = Job { submission, answer };
         // Waits only if many others do.
         let is_sent = match jobs.try_send(job) {
@@ -106,12 +139,12 @@ impl Witness {
         };
         match if is_sent { answered.await.ok() } else { None } {
             Some(answer) => answer,
-            None => Answer::failed(self.failure.get().map_or("it has ended", String::as_str)),
+            None => Answer::failed("it has ended, or its state could not be written"),
         }
     }
 }
 
-/// Answers what is waiting.
+/// Ends the thread after it has answered what is queued.
 impl Drop for Witness {
     fn drop(&mut self) {
         self.jobs = None;
@@ -128,7 +161,7 @@ struct Work {
     signer: Arc<dyn Signer>,
     journal: Journal,
     heads: Heads,
-    failure: Arc<OnceLock<String>>,
+    failure: Arc<Failure>,
 }
 
 impl Work {
@@ -138,9 +171,9 @@ impl Work {
             jobs.extend(queue.try_iter().take(WAITING));
             if let Err(error) = self.round(jobs) {
                 // What is on disk is not known, so nothing more may be cosigned.
-                let why = format!("its state could not be written ({error}): start it again");
-                // Set once, before the senders see that the thread has ended.
-                self.failure.set(why).ok();
+                // Set once.
+                self.failure.why.set(error.to_string()).ok();
+                self.failure.is_set.notify_one();
                 return;
             }
         }
@@ -149,11 +182,11 @@ impl Work {
     /// Decides on submissions in their order. If it fails, none of them is answered.
     fn round(&mut self, jobs: Vec<Job>) -> std::io::Result<()> {
         let mut batch = Vec::new();
-        let decided: Vec<(Job, Option<Answer>)> = jobs
+        let decided: Vec<_> = jobs
             .into_iter()
             .map(|job| {
-                let refusal = self.decide(&job.submission, &mut batch).err();
-                (job, refusal)
+                let decision = self.decide(&job.submission, &mut batch);
+                (job, decision)
             })
             .collect();
         if !batch.is_empty() {
@@ -161,14 +194,15 @@ impl Work {
             self.journal.append(&batch, &self.heads)?;
             reached(Step::Durable);
         }
-        // Later than each checkpoint was accepted, and before the next round.
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        for (job, refusal) in decided {
-            let answer = refusal.unwrap_or_else(|| {
-                let cosigned = job.submission.checkpoint().cosign(&self.name, &*self.signer, time);
-                reached(Step::Cosigned);
-                cosigned.map_or_else(|error| Answer::failed(&error.to_string()), Answer::Cosigned)
-            });
+        for (job, decision) in decided {
+            let answer = match decision {
+                Err(refusal) => refusal,
+                Ok(time) => {
+                    let cosigned = job.submission.checkpoint().cosign(&self.name, &*self.signer, time);
+                    reached(Step::Cosigned);
+                    cosigned.map_or_else(|error| Answer::failed(&error.to_string()), Answer::Cosigned)
+                }
+            };
             // Fails if the client has left.
             drop(job.answer.send(answer));
             reached(Step::Answered);
@@ -176,12 +210,13 @@ impl Work {
         Ok(())
     }
 
-    /// Accepts a submission and adds it to the batch, or returns the answer that refuses it.
+    /// Accepts a submission and adds it to the batch, and returns the time, in seconds since 1970, at which it
+    /// is the largest one seen; or returns the answer that refuses it.
     fn decide(
         &mut self,
         submission: &Submission,
         batch: &mut Vec<(String, Head)>,
-    ) -> std::result::Result<(), Answer> {
+    ) -> std::result::Result<u64, Answer> {
         let checkpoint = submission.checkpoint();
         let (size, root) = (checkpoint.size(), *checkpoint.root());
         let known = self.heads.get(checkpoint.origin()).copied();
@@ -199,8 +234,12 @@ impl Work {
             self.heads.insert(checkpoint.origin().to_owned(), Head { size, root });
             batch.push((checkpoint.origin().to_owned(), Head { size, root }));
         }
-        Ok(())
+        Ok(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
     }
+}
+
+fn key(name: &str, signer: &dyn Signer) -> Result<WitnessKey> {
+    WitnessKey::new(name, &signer.public_key()).map_err(|error| Error::new(error.to_string()))
 }
 
 #[cfg(test)]

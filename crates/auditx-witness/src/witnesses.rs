@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use auditx_core::AuditLogger;
 use auditx_reader::latest_checkpoint;
-use auditx_tlog::Policy;
+use auditx_tlog::{Policy, SignedCheckpoint};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result};
@@ -17,6 +17,9 @@ use crate::target::Target;
 
 /// The environment variable that names a policy file.
 pub const VARIABLE: &str = "AUDITX_WITNESSES";
+
+/// How often a submission by hand begins again because the trail has a newer checkpoint.
+const ATTEMPTS: usize = 5;
 
 /// The witnesses of a trail.
 #[derive(Debug, Clone)]
@@ -73,27 +76,35 @@ impl Witnesses {
     /// trail, that is recorded in the trail, with level CRITICAL.
     ///
     /// # Errors
-    /// If the thread cannot be started.
+    /// If the logger has no trail, TLS cannot be set up, or the thread cannot be started.
     pub fn spawn(self, logger: &AuditLogger) -> Result<Submitter> {
         let directory = logger.trail_dir().map_err(|error| Error::new(error.to_string()))?.to_owned();
         Submitter::start(Work::new(self.0, directory, Some(logger.clone()))?)
     }
 
     /// Submits the latest checkpoint of the trail in this directory once, for example by a command. The
-    /// trail must be writable.
+    /// trail must be writable. Returns the checkpoint with all cosignatures that it has then.
     ///
     /// # Errors
-    /// If the trail has no checkpoint, or the cosigned one cannot be stored.
-    pub fn submit_once(self, directory: &Path) -> Result<Progress> {
+    /// If the trail has no checkpoint, TLS cannot be set up, or the cosigned checkpoint cannot be stored.
+    pub fn submit_once(self, directory: &Path) -> Result<(SignedCheckpoint, Progress)> {
         let runtime = runtime()?;
         let mut work = Work::new(self.0, directory.to_owned(), None)?;
-        let latest = latest_checkpoint(directory).map_err(|error| Error::new(error.to_string()))?;
-        runtime.block_on(work.round(latest, true))?;
-        Ok(work.shared.locked().progress.clone())
+        for _ in 0..ATTEMPTS {
+            let latest = latest_checkpoint(directory).map_err(|error| Error::new(error.to_string()))?;
+            let (checkpoint, has_newer) = runtime.block_on(work.round(latest, true))?;
+            if !has_newer {
+                runtime.shutdown_background();
+                let progress = work.shared.locked().progress.clone();
+                return Ok((checkpoint, progress));
+            }
+        }
+        Err(Error::new("the trail has a newer checkpoint each time: its application submits it"))
     }
 }
 
-/// Submits checkpoints in the background. Dropped, it ends without a last submission.
+/// Submits checkpoints in the background. Dropping it ends the thread after the round that is running,
+/// without a last submission.
 #[derive(Debug)]
 pub struct Submitter {
     shared: Arc<Shared>,
@@ -104,7 +115,11 @@ impl Submitter {
     fn start(work: Work) -> Result<Self> {
         let (shared, runtime) = (work.shared.clone(), runtime()?);
         let thread = thread::Builder::new().name("auditx-cosign".to_owned());
-        let thread = thread.spawn(move || work.run(&runtime));
+        let thread = thread.spawn(move || {
+            work.run(&runtime);
+            // Does not wait for a host name that is still being resolved.
+            runtime.shutdown_background();
+        });
         let thread = thread.map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -122,8 +137,8 @@ impl Submitter {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Submits the latest checkpoint, and ends. Call it after the logger was closed, which signs the last
-    /// one. Takes at most five seconds if a witness does not answer.
+    /// Submits the latest checkpoint and ends. Call it after the logger was closed, which signs the last one.
+    /// Waits for a round that is running, then for the last one; each request may take five seconds.
     #[must_use]
     pub fn close(mut self) -> Progress {
         self.end(Ending::AfterSubmission);

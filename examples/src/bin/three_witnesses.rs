@@ -65,8 +65,9 @@ fn main() -> Result {
 
 /// Starts a witness for a log on a free port.
 fn served(state: &Path, name: &str, log: &VerifierKey) -> Result<(Runtime, WitnessKey, SocketAddr)> {
-    let key = Arc::new(SigningKey::generate());
-    let witness = Witness::open(state, &format!("{name}.example.com/witness"), key, [log.clone()])?;
+    let (key, name) = (Arc::new(SigningKey::generate()), format!("{name}.example.com/witness"));
+    Witness::create(state, &name, &*key)?;
+    let witness = Witness::open(state, &name, key, [log.clone()])?;
     let (key, runtime) = (witness.key().clone(), Runtime::new()?);
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;

@@ -12,17 +12,18 @@ use crate::terminal::{self, sanitized};
 /// partitions. Transactions that write to the table wait meanwhile, for at most five
 /// seconds. The user must be a superuser, or own the table and be allowed to execute
 /// the functions auditx.note_*. A masked or excluded column stays so if it is renamed.
-/// Run it again after partitions were added, so that their truncation is noted as well.
+/// Run it again after partitions were added, so that their truncation is noted as well;
+/// repeat all options, since they replace the former settings.
 ///
-/// With --logical, the changes are read from the write-ahead log instead, which needs
-/// wal_level = logical and a superuser: without triggers, and without the user of the
-/// database. The slot keeps the log until `auditx capture run` has read it: if nobody
-/// does, the disk fills.
+/// With --logical, the changes are read from the write-ahead log, without triggers and
+/// without the user of the database. This needs wal_level = logical and a superuser. The
+/// server keeps the log until `auditx capture run` has read it; if none runs, the disk
+/// fills.
 ///
-/// With --ddl: note the commands on captured tables, their triggers, their rights and
-/// the schema auditx, with the text that the client sent, and let `capture run` note
-/// changes of roles. The user must be a superuser; a member of auditx_owner enables
-/// the second only.
+/// With --ddl, event triggers note commands on captured tables and on the schema auditx,
+/// with the text that the client sent, and `auditx capture run` notes changes of roles
+/// and rights. Event triggers need a superuser; a member of auditx_owner gets roles and
+/// rights only.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {

@@ -108,10 +108,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let status = arguments.to.status()?;
     let is_late = status.oldest.is_some_and(|oldest| oldest > max_lag);
     let max_retained = arguments.max_retained.saturating_mul(1 << 20);
-    let has_slot = status.slot.as_ref().is_none_or(|slot| slot.is_there && slot.retained <= max_retained);
+    let is_slot_healthy =
+        status.slot.as_ref().is_none_or(|slot| slot.is_there && slot.retained <= max_retained);
     let found = Found {
         healthy: !is_late
-            && has_slot
+            && is_slot_healthy
             && status.ddl != Ddl::Disabled
             && status.tables.iter().all(|table| table.is_active),
         waiting: status.waiting,
@@ -154,7 +155,8 @@ impl Found {
                 (false, false) => "; its trigger is disabled.",
                 (true, true) => ", from the log.",
                 (true, false) => {
-                    ", from the log; not all of its changes are there: run `auditx capture enable` again."
+                    ", from the log, which lacks some of its changes: run `auditx capture enable --logical` \
+                     again, with the same --key, --mask and --exclude."
                 }
             };
             writeln!(out, "{state}")?;
@@ -167,8 +169,8 @@ impl Found {
             "roles" => writeln!(out, "Roles and rights are noted, commands are not.")?,
             "disabled" => writeln!(
                 out,
-                "Commands are not noted: an event trigger was disabled or dropped. Run `auditx capture \
-                 enable --ddl` again."
+                "Roles and rights are noted. Commands are not: an event trigger was disabled or dropped. Run \
+                 `auditx capture enable --ddl` again."
             )?,
             _ => {}
         }
@@ -188,12 +190,12 @@ impl Slot {
         if !self.complete {
             writeln!(
                 out,
-                "The replication slot {name} is missing or invalid, so changes are lost: run `auditx capture \
-                 enable --logical` again."
+                "The replication slot {name} is missing or invalid, so changes may be lost. To create it \
+                 again, run `auditx capture enable --logical` for one of its tables, with the same settings."
             )?;
             return Ok(());
         }
-        let reader = if self.read { "a collector reads it" } else { "nobody reads it" };
+        let reader = if self.read { "a collector reads it" } else { "no collector reads it" };
         writeln!(
             out,
             "The replication slot {name} keeps {} of the log, of which {} wait; {reader}.",

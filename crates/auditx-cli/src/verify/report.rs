@@ -134,27 +134,41 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
             format!(
                 "Pass a checkpoint that was kept elsewhere: --known FILE. \
                  To keep one: auditx checkpoint --dir {dir} --save FILE. \
-                 Or the policy of its witnesses: --policy FILE"
+                 Or the policy of its witnesses, and an age: --policy FILE --fresh 10m"
             ),
         ),
         Reason::NotWitnessed => (
             "That witnesses saw the trail: no checkpoint has the cosignatures that the policy requires."
                 .to_owned(),
-            format!("Missing: {}", found.unwitnessed.as_deref().unwrap_or_default()),
+            format!("The reason: {}", found.unwitnessed.as_deref().unwrap_or_default()),
         ),
         Reason::NotFresh => (
             match &found.witnessed {
                 Some(witnessed) => format!(
-                    "That the trail is not older than --fresh allows: a quorum saw it with {}.",
+                    "That the trail is as new as --fresh requires: a quorum last cosigned {}.",
                     counted(witnessed.size, "line")
                 ),
-                None => "That the trail is not older than --fresh allows: no quorum saw it.".to_owned(),
+                None => "That the trail is as new as --fresh requires: no quorum cosigned it.".to_owned(),
             },
             format!(
-                "The process that writes the trail submits it to witnesses; by hand: \
+                "An application that submits to witnesses does so itself; to submit now: \
                  auditx cosign --dir {dir} --policy FILE"
             ),
         ),
+        Reason::TailNotWitnessed => {
+            let (signed, seen) =
+                (found.signed.unwrap_or(0), found.witnessed.as_ref().map_or(0, |seen| seen.size));
+            (
+                format!(
+                    "That witnesses saw the end: {} newer than the cosigned checkpoint.",
+                    counted(signed.saturating_sub(seen), "line")
+                ),
+                format!(
+                    "An application submits within about a second; to submit now: \
+                     auditx cosign --dir {dir} --policy FILE"
+                ),
+            )
+        }
         Reason::TailUnsigned => (
             format!("The end: {} not signed yet.", counted(found.unsigned_lines, "line")),
             format!(

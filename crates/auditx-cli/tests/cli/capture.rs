@@ -152,7 +152,11 @@ fn changes_are_read_from_the_log() {
     let found = auditx(&["query", "--entity", "customer/1", "-o", "ndjson"], trail.path());
     assert!(found.out.lines().count() == 2 && !found.out.contains("1234"), "{}", found.out);
     let shown = run(&["status"]);
-    assert!(shown.out.contains("from the log.") && shown.out.contains("nobody reads it"), "{}", shown.out);
+    assert!(
+        shown.out.contains("from the log.") && shown.out.contains("no collector reads it"),
+        "{}",
+        shown.out
+    );
     assert_eq!(shown.status, Some(0), "{}", shown.err);
     assert_eq!(run(&["status", "--max-retained", "0"]).status, Some(1));
     let status = json(&run(&["status", "--json"]).out);

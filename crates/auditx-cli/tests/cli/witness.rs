@@ -25,13 +25,15 @@ impl Witness {
         let keygen = ended(without_trail(&["keygen", "-o", "key.pem"]).current_dir(directory.path()));
         assert_eq!(keygen.status, Some(0), "{}", keygen.err);
         let mut witness = Self { directory, process: None, line: String::new() };
-        witness.start("127.0.0.1:0");
+        witness.start("127.0.0.1:0", &["--create"]);
         witness
     }
 
-    fn start(&mut self, listen: &str) {
+    fn start(&mut self, listen: &str, more: &[&str]) {
         let mut command = without_trail(&["witness", "--dir", "state", "--key", "key.pem"]);
-        command.args(["--name", "witness.example.com/w1", "--log", "log.vkey", "--listen", listen]);
+        command
+            .args(["--name", "witness.example.com/w1", "--log", "log.vkey", "--listen", listen])
+            .args(more);
         let process = Child::start(command.current_dir(self.directory.path()));
         let (heading, line) = (process.next_line().unwrap(), process.next_line().unwrap());
         assert!(heading.starts_with("Cosigning on http://127.0.0.1:"), "{heading}");
@@ -44,7 +46,7 @@ impl Witness {
         let process = self.process.take().unwrap();
         process.signal(Signal::KILL);
         process.end();
-        self.start(&address);
+        self.start(&address, &[]);
     }
 }
 
@@ -72,7 +74,7 @@ fn a_cosigned_trail_needs_no_checkpoint_that_somebody_saved() {
     let verify = ["verify", "--policy", &policy, "--fresh", "10m"];
     let before = auditx(&verify, trail.path());
     assert_eq!(before.status, Some(3), "{}", before.err);
-    assert!(before.out.contains("Missing: no checkpoint of the trail was cosigned"), "{}", before.out);
+    assert!(before.out.contains("The reason: no checkpoint of the trail was cosigned"), "{}", before.out);
 
     let cosigned = cosign(trail.path(), &policy);
     assert_eq!((cosigned.status, cosigned.err.as_str()), (Some(0), ""), "{}", cosigned.out);
@@ -112,7 +114,7 @@ fn a_trail_that_was_rolled_back_is_not_cosigned() {
     let refused = cosign(before.path(), &policy);
     assert_eq!(refused.status, Some(1), "{}", refused.err);
     assert!(
-        refused.err.contains("the trail was rolled back, or another copy of it goes on"),
+        refused.err.contains("the trail was rolled back, or another copy of it was continued"),
         "{}",
         refused.err
     );
@@ -144,11 +146,13 @@ fn what_a_witness_cannot_use_is_named() {
     ended(without_trail(&["keygen", "-o", "key.pem"]).current_dir(elsewhere.path()));
     let unnamed = run(&["--dir", "state", "--key", "key.pem", "--name", "a b", "--log", &log]);
     assert!(unnamed.err.contains("invalid key name \"a b\""), "{}", unnamed.err);
+    let state = ["--dir", "state", "--key", "key.pem", "--name", "w", "--log", &log];
+    let absent = run(&state);
+    assert!(absent.err.contains("there is no witness in state"), "{}", absent.err);
     fs::create_dir(elsewhere.path().join("state")).unwrap();
-    let damaged = "1 AAAA erp\nend 0 00000000\n1 AAAA erp\nend 1 00000000\n";
-    fs::write(elsewhere.path().join("state/cosigned"), damaged).unwrap();
-    let refused = run(&["--dir", "state", "--key", "key.pem", "--name", "w", "--log", &log]);
-    assert!(refused.err.contains("is damaged: the batch at byte 0"), "{}", refused.err);
+    fs::write(elsewhere.path().join("state/cosigned"), "key w+00000000+BA==\n").unwrap();
+    let refused = run(&state);
+    assert!(refused.err.contains("is not the state of the witness w+"), "{}", refused.err);
     let no_url = trail.path().join("policy");
     fs::write(&no_url, format!("log {log}\nquorum none\n")).unwrap();
     let refused = cosign(trail.path(), no_url.to_str().unwrap());

@@ -51,7 +51,7 @@ pub(crate) const BLOCKS: &str = "\
 pub(crate) const COMMITS: &str =
     "SELECT pid::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query = 'COMMIT'";
 pub(crate) const REMOVES: &str = "SELECT pid::text FROM pg_stat_activity \
-    WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE FROM auditx.outbox%'";
+    WHERE wait_event_type = 'Lock' AND query LIKE '%DELETE FROM auditx.outbox WHERE%'";
 
 /// True while a collector waits for a notification.
 pub(crate) const IS_IDLE: &str =

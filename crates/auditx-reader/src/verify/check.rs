@@ -196,14 +196,16 @@ fn check_known(
             case.directory,
         ))
     };
-    for known in &case.options.known {
+    let given = case.options.known.len() - usize::from(case.options.has_cosigned);
+    for (index, known) in case.options.known.iter().enumerate() {
         let size = known.size();
         if known.origin() != checkpoint.origin() {
             return invalid(size, &format!("it belongs to the log {}", known.origin()));
         }
         match known.verify(&keys) {
             Ok(_) => {}
-            Err(_) if keys.is_empty() => continue,
+            // A cosigned one is a file of the trail, whose signature somebody may have removed.
+            Err(_) if keys.is_empty() || index >= given => continue,
             Err(fault) => return invalid(size, &fault.to_string()),
         }
         if size > case.walked.next {

@@ -14,7 +14,7 @@ use super::witnessed::Witnessed;
 #[non_exhaustive]
 pub enum Answer {
     /// Every line matches what a pinned key signed, and the trail agrees with a checkpoint that was kept
-    /// elsewhere, or that witnesses cosigned.
+    /// elsewhere, or that witnesses cosigned lately.
     Intact,
     /// Something differs from what was signed.
     Broken,
@@ -31,13 +31,15 @@ pub enum Reason {
     KeyNotPinned,
     /// No key is known at all, so no signature was checked.
     SignatureUnchecked,
-    /// No checkpoint kept elsewhere was given, so a rollback of the whole trail to an earlier state cannot be
-    /// detected.
+    /// No checkpoint kept elsewhere was given, and no age of cosignatures, so a rollback of the whole trail to
+    /// an earlier state cannot be detected.
     FreshnessUnknown,
     /// No checkpoint of the trail was cosigned as the policy requires.
     NotWitnessed,
     /// Witnesses saw the trail longer ago than was allowed.
     NotFresh,
+    /// The last signed lines are newer than the cosigned checkpoint.
+    TailNotWitnessed,
     /// The last lines are not signed yet.
     TailUnsigned,
     /// The trail ends with part of a line.

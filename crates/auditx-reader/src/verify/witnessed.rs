@@ -9,9 +9,6 @@ use serde::Serialize;
 use crate::checkpoint::{cosigned_checkpoints, latest_checkpoint};
 use crate::error::Result;
 
-/// How far the clock of a witness may be ahead, in seconds.
-const AHEAD: u64 = 300;
-
 /// A checkpoint that a quorum of witnesses saw as the newest of its log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -44,22 +41,19 @@ pub(super) fn find(directory: &Path, policy: &Policy) -> Result<Finding> {
     let latest = latest_checkpoint(directory).ok();
     for checkpoint in cosigned_checkpoints(directory)? {
         if latest.as_ref().is_some_and(|latest| latest.origin() != checkpoint.origin()) {
-            why.get_or_insert_with(|| format!("that of {} lines is of another log", checkpoint.size()));
+            let size = checkpoint.size();
+            why.get_or_insert_with(|| format!("the checkpoint of {size} lines belongs to another log"));
             continue;
         }
-        match policy.witnessed_at(&checkpoint) {
-            Ok(None) => {}
-            Ok(Some(at)) if at > now() + AHEAD => {
-                why.get_or_insert_with(|| {
-                    format!("the cosignatures of that of {} lines are from the future", checkpoint.size())
-                });
-            }
+        match policy.witnessed_at(&checkpoint, now()) {
+            Ok(None) => return Ok(Finding::NotRequired),
             Ok(Some(at)) => {
                 let witnessed = Witnessed { size: checkpoint.size(), at };
                 return Ok(Finding::Found(checkpoint, witnessed));
             }
             Err(missing) => {
-                why.get_or_insert_with(|| format!("that of {} lines: {missing}", checkpoint.size()));
+                let size = checkpoint.size();
+                why.get_or_insert_with(|| format!("the checkpoint of {size} lines: {missing}"));
             }
         }
     }

@@ -10,6 +10,9 @@ use crate::key::VerifierKey;
 /// The largest accepted file.
 const MAX_BYTES: usize = 1024 * 1024;
 
+/// How deep groups may be nested.
+const MAX_DEPTH: usize = 64;
+
 /// The name of a quorum without cosignatures.
 const NONE: &[u8] = b"none";
 
@@ -63,7 +66,7 @@ impl Parsed {
     fn log(&mut self, key: &[u8]) -> Result<(), String> {
         let key: VerifierKey = lossy(key).parse().map_err(|error: Error| error.to_string())?;
         if self.logs.iter().any(|log| log.public_key() == key.public_key()) {
-            return Err(format!("a second log with the public key of {}", key.name()));
+            return Err(format!("this log has the public key of an earlier one: {}", key.name()));
         }
         self.logs.push(key);
         Ok(())
@@ -72,9 +75,9 @@ impl Parsed {
     fn witness(&mut self, name: &[u8], key: &[u8], url: Option<&[u8]>) -> Result<(), String> {
         let key: WitnessKey = lossy(key).parse().map_err(|error: Error| error.to_string())?;
         if self.witnesses.iter().any(|witness| witness.key.is_same_key(&key)) {
-            return Err(format!("a second witness with the public key of {}", key.name()));
+            return Err(format!("this witness has the public key of an earlier one: {}", key.name()));
         }
-        self.define(name, Kind::Witness(self.witnesses.len()))?;
+        self.define(name, Kind::Witness(self.witnesses.len()), 0)?;
         self.witnesses.push(Witness { name: lossy(name), key, url: url.map(lossy) });
         Ok(())
     }
@@ -91,28 +94,43 @@ impl Parsed {
         let needed = match needed {
             b"all" => members.len(),
             b"any" => 1,
-            digits => lossy(digits).parse().unwrap_or(0),
+            digits => {
+                lossy(digits).parse().ok().filter(|k: &usize| k.to_string().as_bytes() == digits).unwrap_or(0)
+            }
         };
-        if !(1..=members.len()).contains(&needed) {
-            return Err(format!("a group of {} needs `all`, `any` or a number up to that", members.len()));
+        if members.is_empty() {
+            return Err("a group needs members".to_owned());
         }
-        self.define(name, Kind::Group { needed, members })
+        if !(1..=members.len()).contains(&needed) {
+            return Err(format!(
+                "invalid number of members: expected `all`, `any`, or 1 to {}",
+                members.len()
+            ));
+        }
+        let depth = 1 + members.iter().map(|member| self.rules[*member].depth).max().unwrap_or(0);
+        if depth > MAX_DEPTH {
+            return Err(format!("groups are nested more than {MAX_DEPTH} deep"));
+        }
+        self.define(name, Kind::Group { needed, members }, depth)
     }
 
     fn quorum(&mut self, name: &[u8]) -> Result<(), String> {
         let quorum = if name == NONE { None } else { Some(self.index(name)?) };
         match self.quorum.replace(quorum) {
             None => Ok(()),
-            Some(_) => Err("a second line `quorum`".to_owned()),
+            Some(_) => Err("a policy has one line `quorum`, and this is the second".to_owned()),
         }
     }
 
-    fn define(&mut self, name: &[u8], kind: Kind) -> Result<(), String> {
-        if name == NONE || self.names.contains_key(name) {
+    fn define(&mut self, name: &[u8], kind: Kind, depth: usize) -> Result<(), String> {
+        if name == NONE {
+            return Err("the name \"none\" is reserved: choose another".to_owned());
+        }
+        if self.names.contains_key(name) {
             return Err(format!("the name {:?} is already in use", lossy(name)));
         }
         self.names.insert(name.to_vec(), self.rules.len());
-        self.rules.push(Rule { name: name.to_vec(), kind, is_member: false });
+        self.rules.push(Rule { name: name.to_vec(), kind, is_member: false, depth });
         Ok(())
     }
 

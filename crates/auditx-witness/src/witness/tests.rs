@@ -60,6 +60,8 @@ impl Log {
 
 fn opened(directory: &TempDir, signer: &SigningKey, log: &Log) -> Witness {
     let (name, signer) = ("witness.example.com/w1", Arc::new(signer.clone()));
+    // Fails if there is one.
+    Witness::create(directory.path(), name, &*signer).ok();
     Witness::open(directory.path(), name, signer, [log.verifier()]).unwrap()
 }
 

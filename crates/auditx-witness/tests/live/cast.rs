@@ -41,6 +41,7 @@ impl Cast {
         };
         let mut cast = Self { log: log.clone(), actors: (0..count).map(actor).collect() };
         for actor in &mut cast.actors {
+            Witness::create(actor.state.path(), &actor.name, &actor.key).unwrap();
             actor.start(&cast.log);
         }
         cast

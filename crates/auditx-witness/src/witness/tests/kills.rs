@@ -61,6 +61,7 @@ fn killed(times: u32) {
         if round % 500 == 0 {
             // Another state, so that the log need not be longer.
             std::fs::remove_dir_all(directory.path()).unwrap();
+            Witness::create(directory.path(), "w", &key()).unwrap();
             let witness = Witness::open(directory.path(), "w", Arc::new(key()), [log.verifier()]).unwrap();
             runtime.block_on(answer(&witness, &log.submission(0, 1)));
             most = 1;
