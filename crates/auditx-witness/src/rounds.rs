@@ -214,6 +214,7 @@ impl Work {
         let entry = logger
             .log_security(format!("Witness {witness} refuses this trail: {what}"))
             .level(LogLevel::Critical)
+            .success(false)
             .action(AuditAction::other("WITNESS_REFUSED"))
             .entity("witness", witness)
             .metadata("trail_lines", size);
