@@ -33,9 +33,9 @@ type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_format::Result<Vec<Has
 /// What to do if a trail and its checkpoint disagree.
 const ADVICE: &str = "run `auditx verify` to see where";
 
-/// Proves that the trail contains the line with this number, under its latest checkpoint, or under the largest
-/// one that witnesses cosigned if that names the line. For an erased line, the proof holds the hash in its
-/// stub.
+/// Proves that the trail contains the line with this number, under its latest checkpoint, or under the one with
+/// the most signatures that witnesses cosigned and that names the line. For an erased line, the proof holds the
+/// hash in its stub.
 ///
 /// Costs reading the line's segment up to the line, and a few nodes from the tile cache; if the cache is
 /// missing or wrong, one pass over all lines. Memory is constant.
