@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::evidence;
 use crate::failure::{Failure, Status};
 use crate::trail::Trail;
 
@@ -43,6 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
 
     use auditx_witness::Witnesses;
 
+    use crate::evidence;
     use crate::number::counted;
     use crate::terminal::{self, print_message, sanitized};
 
