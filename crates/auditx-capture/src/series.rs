@@ -1,7 +1,7 @@
-//! Ids that say where in a log a change is.
+//! Ids that hold the position of a change in a log.
 //!
-//! A log is read again after a failure, and each reading must give a change the same id. The id has the place
-//! itself, so the last change that the trail has says where to continue, however many changes follow it.
+//! A log is read again after a failure, and each reading must give a change the same id. Since the id holds
+//! the position, the last change in the trail says where to continue, however many changes follow it.
 
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -63,7 +63,7 @@ impl Series {
 }
 
 /// `true` for the version that only changes of a log have. An entry that an application stored must not have
-/// it: it could pretend that later changes were recorded already.
+/// it: the collector would skip the changes before the position that it holds.
 pub(crate) fn is_reserved(id: Uuid) -> bool {
     id.get_version_num() == 8
 }

@@ -13,8 +13,7 @@ use crate::failure::{Failure, Status};
 /// Triggers note each change of a table in the transaction that makes it, also one
 /// by hand: old and new columns, the user of the database, and the context of the
 /// request if the application sets it. Or the changes are read from the log of the
-/// database (--logical). `auditx capture run` moves what committed into a trail, each
-/// change exactly once.
+/// database (--logical). `auditx capture run` moves what committed into a trail.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -37,7 +36,7 @@ Examples:
   auditx capture status --to postgres://admin@db/erp
   auditx capture disable --to postgres://admin@db/erp --table customer
 
-Exit status: 0 done, 1 nothing was captured or rows wait for too long, 2 an error";
+Exit status: 0 done, 1 not captured, unhealthy or with refused rows (see each command), 2 an error";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     match &arguments.command {

@@ -21,11 +21,10 @@ use crate::zone::Zoned;
 /// Every entry about the record is shown, oldest first, with old and new values of
 /// the fields that it changed.
 ///
-/// With --at the state of the record at that time is shown instead: its fields, their
-/// values, and since when and by whom. It is put together from the values of all
-/// entries about the record. Old values of later entries tell what the fields had
-/// before the first entry. The time of a captured change is that of its statement,
-/// before its commit.
+/// With --at, the state of the record at that time is shown instead: each field with its
+/// value, the time since when it has it, and the user who set it. The state is computed
+/// from the old and new values of all entries about the record, later ones included.
+/// The time of a captured change is that of its statement, before its commit.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {

@@ -104,7 +104,7 @@ pub struct Captured {
     pub exclude: Vec<String>,
     /// The columns whose values are masked.
     pub mask: Vec<String>,
-    /// `false` if somebody disabled the triggers with `ALTER TABLE`, if the log does not have all old values
+    /// `false` if the triggers were disabled with `ALTER TABLE`, if the log does not have all old values
     /// of a partition, or if the table is no longer published.
     pub is_active: bool,
     /// `true` if its changes are read from the log.
@@ -126,11 +126,12 @@ const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '5s'";
 /// necessary. Returns what is captured.
 ///
 /// Writing transactions wait while the triggers are created, for at most 5 seconds. After partitions were
-/// added, call it again: only so is noted if one of them is truncated alone.
+/// added, call it again; otherwise a TRUNCATE of one of them alone is not noted.
 ///
-/// # Errors If there is no such table or column, if it has no key and none is given, if it is locked for
-/// longer, or if the server cannot be reached or refuses: the user must be a superuser, or own the table and
-/// have the right to execute the functions `auditx.note_*`.
+/// # Errors
+/// If there is no such table or column, if it has no key and none is given, if it is locked for longer, or if
+/// the server cannot be reached or refuses: the user must be a superuser, or own the table and have the right
+/// to execute the functions `auditx.note_*`.
 pub async fn enable(url: &str, table: &Table) -> Result<Captured> {
     let mut connection = Connection::open(&Address::parse(url)?).await?;
     if !is_installed(&connection).await? {
@@ -163,12 +164,13 @@ pub async fn enable(url: &str, table: &Table) -> Result<Captured> {
     found.into_iter().next().ok_or_else(|| Error::refused(format!("{} is not captured", table.name)))
 }
 
-/// Disables the capture of a table. Returns `false` if it was not captured. What triggers noted waits further
-/// for a collector. If no other table is captured from the log, the publication and the slot are dropped:
-/// what was not collected from the log by then is lost.
+/// Disables the capture of a table. Returns `false` if it was not captured. Changes that triggers noted still
+/// wait for a collector. If no other table is captured from the log, the publication and the slot are
+/// dropped, and changes that were not collected from the log are lost.
 ///
-/// # Errors If there is no such table, if it is locked for longer than 5 seconds, or if the server cannot be
-/// reached or refuses.
+/// # Errors
+/// If there is no such table, if it is locked for longer than 5 seconds, or if the server cannot be reached
+/// or refuses.
 pub async fn disable(url: &str, table: &str) -> Result<bool> {
     let mut connection = Connection::open(&Address::parse(url)?).await?;
     let was_logged = is_installed(&connection).await? && logical::disable(&mut connection, table).await?;

@@ -15,7 +15,7 @@ pub enum Ddl {
     /// The collector notes changes of roles, and of the owners and rights of captured tables. Commands are
     /// not noted: only a superuser may create event triggers.
     Roles,
-    /// The event triggers exist, but somebody disabled or dropped one. The collector notes changes of roles
+    /// The event triggers exist, but one was disabled or dropped. The collector notes changes of roles
     /// and rights.
     Disabled,
     /// Event triggers note the commands, and the collector changes of roles.

@@ -35,10 +35,10 @@ use crate::log_session::LogSession;
 ///
 /// # Once
 ///
-/// The id of an entry has the position of the commit in the log and the number of the change in the
-/// transaction. So the last entry of the log in the trail says where to continue, and what it says cannot be
-/// pretended: other entries must not have ids of this kind. After a failover the log is another one: changes
-/// that were recorded but not confirmed before it are recorded again, with other ids.
+/// The id of an entry holds the position of the commit and the number of the change in the transaction, so
+/// the last such entry in the trail says where to continue. An application cannot forge it: the collector
+/// refuses its entries with ids of this kind. After a failover the log is a different one, and changes that
+/// were recorded but not confirmed are recorded again, with other ids.
 pub struct LogOutbox {
     address: Address,
     /// `None` only while it is dropped.

@@ -18,7 +18,7 @@ use crate::value::{Jsonb, Timestamptz, Uuid};
 
 const FLUSHED: &str = "SELECT pg_current_wal_flush_lsn()::text";
 
-/// Written before the server is told: a slot that is further was moved by somebody else.
+/// Stored before it is confirmed: if the slot is ahead of it, the slot was moved or created again.
 const CONFIRM: &str = "UPDATE auditx.logical_slot SET confirmed = $1::text::pg_lsn WHERE name = $2";
 
 const RENEW: &str = "UPDATE auditx.logical_slot SET identity = gen_random_uuid() WHERE name = $1";
@@ -62,7 +62,7 @@ pub(crate) struct LogSession {
     lost: Option<Waiting>,
     /// The server has sent everything that committed before this position.
     sent_to: Lsn,
-    /// What was written into the database, and what the server was told after it.
+    /// The position stored in the database, and the one confirmed to the server afterwards.
     noted: Lsn,
     confirmed: Lsn,
     confirmed_at: Option<Instant>,

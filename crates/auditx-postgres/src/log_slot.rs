@@ -44,7 +44,7 @@ pub(crate) fn invalid(why: &str) -> CaptureError {
     CaptureError::database(format!("PostgreSQL: cannot read the log: the server sent {why}"))
 }
 
-/// The slot of the database: `noted` was written before the server was told, `confirmed` after it.
+/// The slot of the database: `noted` is the position that was stored, before `confirmed` was confirmed.
 pub(crate) struct Slot {
     pub(crate) name: String,
     pub(crate) identity: [u8; 16],

@@ -6,11 +6,11 @@ use crate::database::Database;
 use crate::failure::{Failure, Status};
 use crate::terminal::{self, sanitized};
 
-/// No longer note the changes of a table, or commands and roles
+/// Stop noting the changes of a table, or commands and roles
 ///
-/// What triggers noted before still waits for `auditx capture run`. If no other table
-/// is captured from the log, its replication slot is dropped: run `auditx capture run
-/// --once` before, or the changes that nobody has read yet are lost.
+/// Changes that triggers noted still wait for `auditx capture run`. If no other table is
+/// captured from the log, its replication slot is dropped: run `auditx capture run
+/// --once` first, or the changes that were not read yet are lost.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {

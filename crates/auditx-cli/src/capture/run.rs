@@ -20,10 +20,11 @@ use crate::trail::{TIMEOUT, Trail};
 
 /// Move the changes that committed into a trail, until it is stopped
 ///
-/// Each change becomes an entry exactly once, whenever this command, the database or
-/// the machine fails. A change leaves the database after its entry is durable.
-/// Failures are retried. One process collects from a database at a time. If tables
-/// are captured from the log, the user needs the attribute REPLICATION.
+/// A change leaves the database after its entry is durable, so a crash loses no change
+/// and repeats none. After a failover, or a lost connection that was not noticed, some
+/// changes are recorded twice. Failures are retried. One process collects from a database
+/// at a time. If tables are captured from the log, the user needs the attribute
+/// REPLICATION.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(super) struct Arguments {

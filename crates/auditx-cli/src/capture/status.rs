@@ -34,8 +34,8 @@ Examples:
   auditx capture status --to postgres://admin@db/erp --max-lag 1m || alarm
   auditx capture status --to postgres://admin@db/erp --json | jq .waiting
 
-Exit status: 0 up to date, 1 a change waits longer than --max-lag, a table is not captured completely, or
-the replication slot is missing or keeps too much, 2 an error";
+Exit status: 0 up to date, 1 a change waits longer than --max-lag, a table is not captured completely, an
+event trigger is disabled, or the replication slot is missing or keeps too much, 2 an error";
 
 #[derive(Debug, Serialize)]
 struct Found {

@@ -85,7 +85,7 @@ BEGIN
 END $$;
 
 -- Returns the columns of a row that to_jsonb refuses as a whole: a text of more than 256 MB, or a json with
--- the escape \u0000. Each column stands for itself: what cannot be noted as JSON is noted as text, as length
+-- the escape \u0000. Each column is converted by itself: what cannot be noted as JSON is noted as text, as length
 -- and hash, as length alone where there is not enough memory for the hash, or as the SQLSTATE of the refusal.
 -- The last is for all columns of a row that has more than 1 GB as it is stored.
 CREATE FUNCTION auditx.each_column(content anyelement, relation oid) RETURNS jsonb LANGUAGE plpgsql STABLE
@@ -130,8 +130,7 @@ BEGIN
                 END;
             END IF;
         EXCEPTION WHEN OTHERS THEN
-            -- The time makes it differ from another value that cannot be read: an update is noted that
-            -- changed nothing rather than one missed.
+            -- The time makes two unreadable values differ: a superfluous entry is better than a missing one.
             value := jsonb_build_object('error', SQLSTATE, 'at', clock_timestamp());
         END;
         fields := fields || jsonb_build_object(column_of.name, value);

@@ -21,8 +21,8 @@ CREATE TABLE auditx.logical_identity (
     identity text NOT NULL
 );
 
--- The slot of this database. `confirmed` is written before the server is told that it may remove the log up
--- to there: if the slot is further, somebody else moved it or created it again, and changes are missing.
+-- The slot of this database. `confirmed` is stored before the position is confirmed to the server: if the
+-- slot is ahead of it, it was moved or created again, and changes are missing.
 CREATE TABLE auditx.logical_slot (
     name text PRIMARY KEY,
     identity uuid NOT NULL DEFAULT gen_random_uuid(),
