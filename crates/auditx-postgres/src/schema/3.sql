@@ -85,8 +85,9 @@ BEGIN
 END $$;
 
 -- Returns the columns of a row that to_jsonb refuses as a whole: a text of more than 256 MB, or a json with
--- the escape \u0000. Each column is converted by itself: what cannot be noted as JSON is noted as text, as length
--- and hash, as length alone where there is not enough memory for the hash, or as the SQLSTATE of the refusal.
+-- the escape \u0000. Each column is converted by itself: what cannot be noted as JSON is noted as text, as
+-- length and hash, as length alone where there is not enough memory for the hash, or as the SQLSTATE of the
+-- refusal.
 -- The last is for all columns of a row that has more than 1 GB as it is stored.
 CREATE FUNCTION auditx.each_column(content anyelement, relation oid) RETURNS jsonb LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog SET bytea_output = 'hex' SET extra_float_digits = 1
