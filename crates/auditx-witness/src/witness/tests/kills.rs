@@ -86,7 +86,8 @@ fn killed(times: u32) {
             }
         }
     }
-    assert!(most > u64::from(times) / 10, "{most}");
+    // Of the last state.
+    assert!(most > u64::from(times.min(500)) / 10, "{most}");
 }
 
 #[test]
