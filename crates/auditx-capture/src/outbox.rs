@@ -74,7 +74,7 @@ pub trait Outbox: Send + 'static {
         None
     }
 
-    /// Continues after this row; from the first one if there is none.
+    /// Continues after this row, or with the first one for `None`.
     ///
     /// # Errors
     /// If the database fails.

@@ -291,17 +291,19 @@ fn entity_type(relation: &Relation) -> String {
 /// Returns this table if it is captured, or all that are.
 async fn captured(transaction: &Transaction<'_>, oid: Option<u32>) -> Result<Vec<Captured>> {
     let rows = transaction.query(include_str!("capture/status.sql"), &[&oid]).await?;
-    let of_row = |row: &Row| {
-        Ok(Captured {
-            table: row.try_get(0)?,
-            entity_type: row.try_get(1)?,
-            module: row.try_get(2)?,
-            key: row.try_get(3)?,
-            mask: row.try_get(4)?,
-            exclude: row.try_get(5)?,
-            is_active: row.try_get(6)?,
-            is_from_log: false,
-        })
-    };
-    rows.iter().map(of_row).collect()
+    rows.iter().map(|row| captured_of(row, false)).collect()
+}
+
+/// Returns the table of a row of either `status.sql`.
+fn captured_of(row: &Row, is_from_log: bool) -> Result<Captured> {
+    Ok(Captured {
+        table: row.try_get(0)?,
+        entity_type: row.try_get(1)?,
+        module: row.try_get(2)?,
+        key: row.try_get(3)?,
+        mask: row.try_get(4)?,
+        exclude: row.try_get(5)?,
+        is_active: row.try_get(6)?,
+        is_from_log,
+    })
 }

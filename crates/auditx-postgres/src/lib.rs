@@ -42,6 +42,7 @@ mod proof;
 pub mod outbox;
 mod change;
 mod row_change;
+mod blocking;
 mod session;
 mod postgres_outbox;
 mod lsn;

@@ -8,6 +8,7 @@ use auditx_reader::Moment;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::address::Address;
+use crate::blocking::Connect;
 use crate::connection::Connection;
 use crate::log_changes::{LogChanges, Step};
 use crate::log_slot::{REQUEST, database, invalid, slot, start, table, within};
@@ -72,9 +73,9 @@ pub(crate) struct LogSession {
     taken: HashMap<i64, Waiting>,
 }
 
-impl LogSession {
+impl Connect for LogSession {
     /// Connects, and begins to stream. Only one session can read the slot.
-    pub(crate) async fn open(address: &Address) -> Result<Self> {
+    async fn open(address: &Address) -> Result<Self> {
         let requests = Connection::open(address).await.map_err(CaptureError::database)?;
         // What is noted must not be lost: the slot would seem to be further than it should.
         within(requests.client.batch_execute("SET synchronous_commit = on")).await?;
@@ -111,7 +112,9 @@ impl LogSession {
             taken: HashMap::new(),
         })
     }
+}
 
+impl LogSession {
     pub(crate) fn series(&self) -> Series {
         self.series
     }

@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use auditx_capture::{Change, Operation};
+use auditx_core::REDACTED;
 use auditx_reader::Moment;
 use serde_json::{Map, Value};
 
 use crate::column_value::Shape;
 use crate::pgoutput::{Cell, Old, Relation};
-
-/// A masked value.
-const MASKED: &str = "[REDACTED]";
 
 /// The types up to here are the same in each database.
 pub(crate) const LAST_BUILT_IN: u32 = 9_999;
@@ -207,7 +205,7 @@ impl LoggedTable {
             }
             let value = match cell {
                 Cell::Unchanged => continue,
-                _ if column.is_masked => MASKED.into(),
+                _ if column.is_masked => REDACTED.into(),
                 Cell::Null => Value::Null,
                 Cell::Text(text) => column.shape.value(text),
             };
@@ -303,7 +301,10 @@ mod tests {
         let table = LoggedTable::new(&relation(&columns), Some(renamed), &HashMap::new());
         let insert = RowChange::Insert(cells(&["1", "2", "3", "4", "5"]));
         let new = table.changed(insert, &Circumstances::default()).unwrap().new;
-        assert_eq!(json!(new), json!({ "id": 1, "pin": MASKED, "code": MASKED, "between": MASKED, "a": 5 }));
+        assert_eq!(
+            json!(new),
+            json!({ "id": 1, "pin": REDACTED, "code": REDACTED, "between": REDACTED, "a": 5 })
+        );
     }
 
     #[test]
@@ -311,7 +312,7 @@ mod tests {
         let table = LoggedTable::new(&relation(&["id", "a"]), None, &HashMap::new());
         let delete = RowChange::Delete(Old { is_key_only: false, cells: cells(&["1", "2"]) });
         let change = table.changed(delete, &Circumstances::default()).unwrap();
-        assert_eq!(json!(change.old), json!({ "id": MASKED, "a": MASKED }));
+        assert_eq!(json!(change.old), json!({ "id": REDACTED, "a": REDACTED }));
         assert_eq!((change.table.as_str(), change.key.as_str()), ("customer", ""));
     }
 }

@@ -1,16 +1,13 @@
 //! The outbox of a database, for a collector.
 
 use std::fmt;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use auditx_capture::{Error as CaptureError, Outbox, Result, Waiting};
+use auditx_capture::{Outbox, Result, Waiting};
 use auditx_reader::Moment;
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::task::yield_now;
 use uuid::Uuid;
 
-use crate::address::Address;
+use crate::blocking::Blocking;
 use crate::session::Session;
 
 /// The outbox of a database: the table `auditx.outbox`, which [`init`](crate::init) creates. The user must be
@@ -50,11 +47,7 @@ use crate::session::Session;
 /// With `synchronous_commit = off`, PostgreSQL shows a transaction as committed before it is durable. If the
 /// server crashes then, the trail has entries of a transaction that the database has lost.
 pub struct PostgresOutbox {
-    address: Address,
-    /// `None` only while it is dropped.
-    runtime: Option<Runtime>,
-    /// `None` after a failure, until [`Outbox::waiting`] connects again.
-    session: Option<Session>,
+    session: Blocking<Session>,
     /// When roles and rights are compared next.
     compare_at: Instant,
 }
@@ -76,83 +69,33 @@ impl PostgresOutbox {
     /// If the address is invalid or the server cannot be reached; `is_taken` if another collector has the
     /// lock.
     pub fn open(url: &str) -> Result<Self> {
-        let address = Address::parse(url).map_err(CaptureError::database)?;
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(CaptureError::database)?;
-        let mut outbox = Self { address, runtime: Some(runtime), session: None, compare_at: Instant::now() };
-        if Handle::try_current().is_err() {
-            outbox.connect()?;
-            return Ok(outbox);
-        }
-        // A thread of an async runtime cannot run another one.
-        let connected = thread::scope(|scope| scope.spawn(|| outbox.connect()).join());
-        connected.unwrap_or_else(|_| Err(CaptureError::database("the thread that connects ended")))?;
-        Ok(outbox)
-    }
-
-    fn connect(&mut self) -> Result<()> {
-        if self.session.is_none() {
-            self.session = Some(runtime(&self.runtime)?.block_on(Session::open(&self.address))?);
-        }
-        Ok(())
-    }
-
-    /// Runs a request. After a failure, the connection and its lock are given up: whether the server has
-    /// ended them cannot be known.
-    fn run<T>(&mut self, request: impl AsyncFnOnce(&Session) -> Result<T>) -> Result<T> {
-        let session = self.session.take();
-        let session = session.ok_or_else(|| CaptureError::database("the connection was lost"))?;
-        let runtime = runtime(&self.runtime)?;
-        let outcome = runtime.block_on(request(&session));
-        if outcome.is_ok() {
-            self.session = Some(session);
-        } else {
-            runtime.block_on(async move {
-                drop(session);
-                // The task of the connection closes the socket when it runs next.
-                yield_now().await;
-            });
-        }
-        outcome
-    }
-}
-
-fn runtime(runtime: &Option<Runtime>) -> Result<&Runtime> {
-    runtime.as_ref().ok_or_else(|| CaptureError::database("the outbox is closed"))
-}
-
-impl Drop for PostgresOutbox {
-    fn drop(&mut self) {
-        self.session = None;
-        if let Some(runtime) = self.runtime.take() {
-            // Does not wait, since this may be a thread of an async runtime. Closes the connection.
-            runtime.shutdown_background();
-        }
+        Ok(Self { session: Blocking::open(url)?, compare_at: Instant::now() })
     }
 }
 
 impl Outbox for PostgresOutbox {
     fn waiting(&mut self) -> Result<Option<(Vec<Uuid>, Moment)>> {
-        self.connect()?;
-        self.run(async |session: &Session| session.waiting().await)
+        self.session.connect()?;
+        self.session.run(async |session: &mut Session| session.waiting().await)
     }
 
     fn take(&mut self, limit: usize) -> Result<Vec<Waiting>> {
         if Instant::now() >= self.compare_at {
-            self.run(async |session: &Session| session.compare().await)?;
+            self.session.run(async |session: &mut Session| session.compare().await)?;
             self.compare_at = Instant::now() + COMPARE_INTERVAL;
         }
-        self.run(async |session: &Session| session.take(limit).await)
+        self.session.run(async |session: &mut Session| session.take(limit).await)
     }
 
     fn remove(&mut self, keys: &[i64]) -> Result<()> {
-        self.run(async |session: &Session| session.remove(keys).await)
+        self.session.run(async |session: &mut Session| session.remove(keys).await)
     }
 
     fn refuse(&mut self, key: i64, reason: &str) -> Result<()> {
-        self.run(async |session: &Session| session.refuse(key, reason).await)
+        self.session.run(async |session: &mut Session| session.refuse(key, reason).await)
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<()> {
-        self.run(async |session: &Session| session.wait(timeout).await)
+        self.session.run(async |session: &mut Session| session.wait(timeout).await)
     }
 }

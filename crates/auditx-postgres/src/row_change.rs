@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use auditx_capture::{Change, Operation};
+use auditx_core::REDACTED;
 use auditx_reader::Moment;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -83,8 +84,6 @@ impl RowChange<'_> {
         Ok(Some(change))
     }
 }
-
-const REDACTED: &str = "[REDACTED]";
 
 fn key_of(row: &Row<'_>, columns: &[String]) -> String {
     let values = columns.iter().map(|name| match row.get(name).map(|value| value_of(value)) {

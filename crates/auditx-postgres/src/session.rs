@@ -10,6 +10,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Row, Statement};
 
 use crate::address::Address;
+use crate::blocking::Connect;
 use crate::change;
 use crate::connection::Connection;
 use crate::error::Error;
@@ -98,9 +99,9 @@ fn database(error: tokio_postgres::Error) -> CaptureError {
     CaptureError::database(Error::from(error))
 }
 
-impl Session {
+impl Connect for Session {
     /// Connects and takes the lock.
-    pub(crate) async fn open(address: &Address) -> Result<Self> {
+    async fn open(address: &Address) -> Result<Self> {
         let connection = Connection::open(address).await.map_err(CaptureError::database)?;
         let client = &connection.client;
         within(client.batch_execute(SETTINGS)).await?;
@@ -122,7 +123,9 @@ impl Session {
         let can_compare = row.try_get(0).map_err(database)?;
         Ok(Self { connection, take, remove, sleep, wake, is_empty, can_compare })
     }
+}
 
+impl Session {
     /// Stores changes of roles and rights since the last call in the outbox, if they are captured.
     pub(crate) async fn compare(&self) -> Result<()> {
         if self.can_compare {

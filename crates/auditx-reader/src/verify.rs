@@ -44,7 +44,7 @@ use checkpoints::Checkpoints;
 use files::SegmentFile;
 use fold::Walked;
 use projection::Difference;
-use witnessed::Finding;
+use witnessed::{Cosigned, Open};
 use workers::CHUNK;
 
 pub use fault::{Fault, FaultKind};
@@ -79,8 +79,6 @@ pub struct VerifyOptions {
     known: Vec<SignedCheckpoint>,
     policy: Option<Policy>,
     max_age: Option<Duration>,
-    /// Whether the last known checkpoint is one of the trail that witnesses cosigned.
-    has_cosigned: bool,
     threads: usize,
     /// Bytes that a thread reads in one job.
     chunk: usize,
@@ -89,15 +87,7 @@ pub struct VerifyOptions {
 impl Default for VerifyOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            keys: Vec::new(),
-            known: Vec::new(),
-            policy: None,
-            max_age: None,
-            has_cosigned: false,
-            threads,
-            chunk: CHUNK,
-        }
+        Self { keys: Vec::new(), known: Vec::new(), policy: None, max_age: None, threads, chunk: CHUNK }
     }
 }
 
@@ -160,7 +150,8 @@ impl VerifyOptions {
 struct Case<'a> {
     directory: &'a Path,
     options: &'a VerifyOptions,
-    witnesses: Option<&'a Finding>,
+    /// The checkpoint that witnesses cosigned, if the policy requires one, or why there is none.
+    cosigned: &'a Result<Option<Cosigned>, String>,
     checkpoints: &'a Checkpoints,
     files: &'a [SegmentFile],
     walked: &'a Walked,
@@ -189,18 +180,11 @@ pub fn verify(
         }
         Err(error) => return Err(Error::storage("cannot examine the directory", directory, error)),
     }
-    let mut options = options.clone();
-    let witnesses = match &options.policy {
-        Some(policy) => Some(witnessed::find(directory, policy)?),
-        None => None,
-    };
-    if let Some(Finding::Found(cosigned, _)) = &witnesses {
-        options = options.known(cosigned.clone());
-        options.has_cosigned = true;
-    }
+    let cosigned = options.policy.as_ref().map(|policy| witnessed::find(directory, policy)).transpose()?;
+    let cosigned = cosigned.unwrap_or(Ok(None));
     let mut suspicion = None;
     for _ in 0..ATTEMPTS {
-        match attempt(directory, (&options, witnesses.as_ref()), progress, suspicion.as_ref())? {
+        match attempt(directory, (options, &cosigned), progress, suspicion.as_ref())? {
             Attempt::Done(verification) => return Ok(*verification),
             Attempt::Retry(suspected) => suspicion = suspected,
         }
@@ -219,7 +203,7 @@ enum Attempt {
 
 fn attempt(
     directory: &Path,
-    (options, witnesses): (&VerifyOptions, Option<&Finding>),
+    (options, cosigned): (&VerifyOptions, &Result<Option<Cosigned>, String>),
     progress: &mut dyn FnMut(u64, u64),
     suspicion: Option<&(Fault, Option<u64>)>,
 ) -> Result<Attempt> {
@@ -235,11 +219,14 @@ there is nothing to verify";
             return Err(Error::missing("there is no trail in the directory", directory));
         }
     }
-    let Some(walked) = walk::walk(directory, options, &checkpoints, &files, progress)? else {
+    let cosigned_size =
+        cosigned.as_ref().ok().and_then(Option::as_ref).map(|cosigned| cosigned.witnessed.size);
+    let compared: Vec<u64> = options.known.iter().map(SignedCheckpoint::size).chain(cosigned_size).collect();
+    let Some(walked) = walk::walk(directory, (options, &compared), &checkpoints, &files, progress)? else {
         return Ok(Attempt::Retry(None));
     };
     let case =
-        Case { directory, options, witnesses, checkpoints: &checkpoints, files: &files, walked: &walked };
+        Case { directory, options, cosigned, checkpoints: &checkpoints, files: &files, walked: &walked };
     let mut verification = Verification::of(directory.to_path_buf());
     describe(&case, &mut verification);
     let fault = check::check(&case, &mut verification)?;
@@ -369,9 +356,7 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
         return;
     }
     let is_signed = verification.signed.is_some();
-    let is_stale = conclude_witnesses(case, verification);
-    let seen = verification.witnessed.as_ref().map(|witnessed| witnessed.size);
-    let is_tail_unseen = seen.is_some_and(|seen| verification.signed.is_some_and(|signed| signed > seen));
+    let Open { is_stale, is_tail_unseen } = witnessed::open(verification, case.options.max_age);
     let is_projection_wrong = case.walked.projection.as_ref().is_some_and(|found| found.wrong.is_some());
     let reasons = [
         (Reason::SignatureUnchecked, is_signed && verification.keys.is_empty()),
@@ -390,27 +375,6 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
         reasons.into_iter().filter(|(_, applies)| *applies).map(|(reason, _)| reason).collect();
     let is_intact = verification.reasons.is_empty();
     verification.answer = if is_intact { Answer::Intact } else { Answer::Unconfirmed };
-}
-
-/// Fills in what the witnesses say. Returns whether that is older than the auditor allows.
-fn conclude_witnesses(case: &Case<'_>, verification: &mut Verification) -> bool {
-    match case.witnesses {
-        // Compared last of the known ones.
-        Some(Finding::Found(_, witnessed)) if verification.known.last() == Some(&witnessed.size) => {
-            verification.known.pop();
-            verification.witnessed = Some(witnessed.clone());
-        }
-        Some(Finding::Found(_, witnessed)) => {
-            verification.unwitnessed = Some(format!(
-                "the checkpoint of {} lines names lines that were retired, or no key of the trail signed it",
-                witnessed.size
-            ));
-        }
-        Some(Finding::Missing(why)) => verification.unwitnessed = Some(why.clone()),
-        Some(Finding::NotRequired) | None => {}
-    }
-    let oldest = case.options.max_age.map(|age| witnessed::now().saturating_sub(age.as_secs()));
-    oldest.is_some_and(|oldest| verification.witnessed.as_ref().is_none_or(|witnessed| witnessed.at < oldest))
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ fn read(directory: &Path, size: u64) -> Option<SignedCheckpoint> {
     SignedCheckpoint::parse(&note).ok().filter(|checkpoint| checkpoint.size() == size)
 }
 
-/// Opens a file of ours for writing.
+/// Opens or creates a file in the directory for writing.
 fn created(path: &Path, mode: u32) -> io::Result<File> {
     let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
     let mut options = OpenOptions::new();

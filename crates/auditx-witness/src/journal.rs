@@ -87,8 +87,8 @@ impl Journal {
     /// Opens the file, and returns what it says.
     ///
     /// # Errors
-    /// If there is none, it is that of another key, another process has it open, it cannot be read or
-    /// written, or it is damaged.
+    /// If the file does not exist, is that of another key or damaged, or cannot be read or written, or another
+    /// process has it open.
     pub(crate) fn open(directory: &Path, key: &str) -> Result<(Self, Heads)> {
         let failed = |error| Error::storage("cannot open the state of the witness", directory, error);
         let path = directory.join(NAME);

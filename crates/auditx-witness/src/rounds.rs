@@ -86,9 +86,8 @@ impl Work {
                 return;
             }
             let is_time = ending.is_some() || began.is_none_or(|began| began.elapsed() >= self.interval);
-            // There is none before the first one is signed; other failures are those of the logger.
             if is_time
-                && let Ok(latest) = latest_checkpoint(&self.directory)
+                && let Some(latest) = self.latest()
                 && self
                     .witnesses
                     .iter()
@@ -105,6 +104,14 @@ impl Work {
             let waiting = |state: &mut State| state.ending.is_none();
             let wait = self.shared.changed.wait_timeout_while(self.shared.locked(), POLL_INTERVAL, waiting);
             drop(wait.unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Returns the latest checkpoint, if one was signed.
+    fn latest(&self) -> Option<SignedCheckpoint> {
+        match &self.logger {
+            Some(logger) => logger.checkpoint(),
+            None => latest_checkpoint(&self.directory).ok(),
         }
     }
 

@@ -68,8 +68,8 @@ impl Witness {
     /// have several.
     ///
     /// # Errors
-    /// If the name is invalid, two keys of a log cannot be told apart, or the directory has no witness or that
-    /// of another key or name, is in use, damaged, or cannot be read or written.
+    /// If the name is invalid, two keys of a log cannot be told apart, the directory has no witness with this
+    /// name and key, or its file is in use or damaged, or cannot be read or written.
     pub fn open(
         directory: &Path,
         name: &str,

@@ -36,8 +36,8 @@ const SLOT: &str = "SELECT l.name, coalesce(s.wal_status <> 'lost', false), coal
      coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), s.confirmed_flush_lsn), 0)::int8 \
      FROM auditx.logical_slot l LEFT JOIN pg_replication_slots s ON s.slot_name = l.name";
 
-/// Creates the slot if there is none. If it is noted but was dropped, the position that was noted is kept:
-/// the collector records that changes are missing after it. Slots have names of the whole server.
+/// Creates the slot if it does not exist. If it is noted but was dropped, the noted position is kept: the
+/// collector records that changes are missing after it. Slots have names of the whole server.
 const CREATE_SLOT: &str = "SELECT pg_create_logical_replication_slot('auditx_' || oid, 'pgoutput') \
      FROM pg_database WHERE datname = current_database() \
      AND NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'auditx_' || oid)";
@@ -178,19 +178,7 @@ pub(super) async fn is_captured(transaction: &Transaction<'_>, oid: u32) -> Resu
 /// Returns the tables that are captured from the log.
 pub(super) async fn captured(transaction: &Transaction<'_>) -> Result<Vec<Captured>> {
     let rows = transaction.query(include_str!("logical/status.sql"), &[]).await?;
-    let of_row = |row: &tokio_postgres::Row| {
-        Ok(Captured {
-            table: row.try_get(0)?,
-            entity_type: row.try_get(1)?,
-            module: row.try_get(2)?,
-            key: row.try_get(3)?,
-            mask: row.try_get(4)?,
-            exclude: row.try_get(5)?,
-            is_active: row.try_get(6)?,
-            is_from_log: true,
-        })
-    };
-    rows.iter().map(of_row).collect()
+    rows.iter().map(|row| super::captured_of(row, true)).collect()
 }
 
 /// Returns the slot, if one is noted.

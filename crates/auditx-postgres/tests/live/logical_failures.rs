@@ -7,12 +7,12 @@ use auditx_capture::Collector;
 use auditx_core::{AuditLogger, Config};
 use auditx_postgres::LogOutbox;
 use auditx_postgres::capture::Table;
-use auditx_tests::child::Child;
 use auditx_tests::deadline::wait_for;
 use auditx_tests::random::Random;
 
 use super::logical::{caught_up, entries, log_of, logging};
 use super::outbox::{App, trail_to_collect_in};
+use super::outbox_failures::{announce, kill_at_random};
 use super::*;
 
 const ROUNDS: usize = 40;
@@ -114,37 +114,16 @@ fn read_the_log_until_killed() {
     println!("\nopened");
     let outbox = LogOutbox::open(&std::env::var(URL).unwrap()).unwrap();
     println!("connected");
-    let collector = Collector::spawn(&logger, outbox).unwrap();
-    let mut known = 0;
-    loop {
-        collector.wait_until(TIMEOUT, |progress| progress.collected > known);
-        known = collector.progress().collected;
-        println!("collected");
-    }
+    announce(&Collector::spawn(&logger, outbox).unwrap());
 }
 
 #[test]
 fn a_collector_that_is_killed_at_any_moment_records_each_change_once() {
     let (server, directory) = (events(), tempfile::tempdir().unwrap());
-    let mut random = Random::seeded();
-    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    command.args([
-        "--exact",
-        "logical_failures::read_the_log_until_killed",
-        "--nocapture",
-        "--test-threads=1",
-    ]);
-    command.env(DIRECTORY, directory.path()).env(URL, server.url("collector", server.port()));
+    let url = server.url("collector", server.port());
+    let variables = [(DIRECTORY, directory.path().as_os_str()), (URL, url.as_ref())];
     let count = while_an_application_commits(&server, || {
-        for _ in 0..ROUNDS {
-            let child = Child::start(&mut command);
-            // It is killed after one of these, and up to 5 ms.
-            let after = *random.one_of(&["opened", "connected", "collected", "collected"]);
-            while !child.next_line().unwrap().contains(after) {}
-            thread::sleep(Duration::from_micros(random.below(5_000)));
-            child.signal(rustix::process::Signal::KILL);
-            child.end();
-        }
+        kill_at_random("logical_failures::read_the_log_until_killed", variables, ROUNDS);
     });
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
     let collector = Collector::spawn(&logger, log_of(&server)).unwrap();

@@ -98,7 +98,11 @@ fn collect_until_killed() {
     println!("\nopened");
     let outbox = PostgresOutbox::open(&std::env::var(URL).unwrap()).unwrap();
     println!("connected");
-    let collector = Collector::spawn(&logger, outbox).unwrap();
+    announce(&Collector::spawn(&logger, outbox).unwrap());
+}
+
+/// Prints a line whenever something was collected, until the process is killed.
+pub(crate) fn announce(collector: &Collector) -> ! {
     let mut known = 0;
     loop {
         collector.wait_until(TIMEOUT, |progress| progress.collected > known);
@@ -107,24 +111,30 @@ fn collect_until_killed() {
     }
 }
 
+/// Runs a test of this program, which prints `opened`, `connected` and then as [`announce`], again and again,
+/// and kills it up to 5 ms after one of its lines.
+pub(crate) fn kill_at_random(test: &str, variables: [(&str, &std::ffi::OsStr); 2], rounds: usize) {
+    let mut random = Random::seeded();
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).envs(variables);
+    for _ in 0..rounds {
+        let child = Child::start(&mut command);
+        let after = *random.one_of(&["opened", "connected", "collected", "collected"]);
+        while !child.next_line().unwrap().contains(after) {}
+        thread::sleep(Duration::from_micros(random.below(5_000)));
+        child.signal(rustix::process::Signal::KILL);
+        child.end();
+    }
+}
+
 #[test]
 fn a_collector_that_is_killed_at_any_moment_records_each_entry_once() {
     let (server, directory) = (server_with_outbox(), tempfile::tempdir().unwrap());
     let (_other, encoder) = trail_to_collect_in();
-    let mut random = Random::seeded();
-    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "outbox_failures::collect_until_killed", "--nocapture", "--test-threads=1"]);
-    command.env(DIRECTORY, directory.path()).env(URL, server.url("collector", server.port()));
+    let url = server.url("collector", server.port());
+    let variables = [(DIRECTORY, directory.path().as_os_str()), (URL, url.as_ref())];
     let count = while_an_application_commits(&server, &encoder, || {
-        for _ in 0..ROUNDS {
-            let child = Child::start(&mut command);
-            // It is killed after one of these, and up to 5 ms.
-            let after = *random.one_of(&["opened", "connected", "collected", "collected"]);
-            while !child.next_line().unwrap().contains(after) {}
-            thread::sleep(Duration::from_micros(random.below(5_000)));
-            child.signal(rustix::process::Signal::KILL);
-            child.end();
-        }
+        kill_at_random("outbox_failures::collect_until_killed", variables, ROUNDS);
     });
     let logger = AuditLogger::open(Config::new(directory.path())).unwrap();
     let collector = Collector::spawn(&logger, outbox_of(&server)).unwrap();

@@ -3,7 +3,7 @@
 //! The lines are read again only if they differ from what was signed.
 
 use auditx_store::LINES_BEFORE_FIRST_CHECKPOINT;
-use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::{SignedCheckpoint, VerifierKey};
 
 use super::Case;
 use super::fault::{Fault, FaultKind};
@@ -12,6 +12,7 @@ use super::integrity;
 use super::remark::RemarkKind;
 use super::trust::Trust;
 use super::verification::Verification;
+use super::witnessed::Cosigned;
 use crate::error::{Error, Result};
 
 /// Returns the first fault of the trail, and fills in the signers, the known checkpoints and the remarks of
@@ -196,30 +197,78 @@ fn check_known(
             case.directory,
         ))
     };
-    let given = case.options.known.len() - usize::from(case.options.has_cosigned);
-    for (index, known) in case.options.known.iter().enumerate() {
+    for known in &case.options.known {
         let size = known.size();
         if known.origin() != checkpoint.origin() {
             return invalid(size, &format!("it belongs to the log {}", known.origin()));
         }
         match known.verify(&keys) {
             Ok(_) => {}
-            // A cosigned one is a file of the trail, whose signature somebody may have removed.
-            Err(_) if keys.is_empty() || index >= given => continue,
+            Err(_) if keys.is_empty() => continue,
             Err(fault) => return invalid(size, &fault.to_string()),
         }
-        if size > case.walked.next {
-            return Ok(Some(rolled_back(checkpoint, size, "kept elsewhere")));
-        }
-        match case.walked.roots.get(&size) {
-            Some(root) if root == known.root() && size > 0 => verification.known.push(size),
-            Some(root) if root != known.root() => return Ok(Some(forked(size, "kept elsewhere"))),
-            // It names no lines, or lines that were retired.
-            _ => continue,
-        }
-        if size > checkpoint.size() {
-            verification.remark(RemarkKind::StaleCheckpoint, None, stale(size));
+        match compare(case, checkpoint, known, "kept elsewhere", verification) {
+            Err(fault) => return Ok(Some(fault)),
+            Ok(true) => verification.known.push(size),
+            Ok(false) => {}
         }
     }
-    Ok(None)
+    Ok(check_cosigned(case, checkpoint, &keys, verification))
+}
+
+/// Compares the checkpoint that witnesses cosigned with the lines. It is a file of the trail, so one that the
+/// log did not sign is no error of the auditor.
+fn check_cosigned(
+    case: &Case<'_>,
+    checkpoint: &SignedCheckpoint,
+    keys: &[VerifierKey],
+    verification: &mut Verification,
+) -> Option<Fault> {
+    let Cosigned { checkpoint: cosigned, witnessed } = match case.cosigned {
+        Ok(Some(cosigned)) => cosigned,
+        Ok(None) => return None,
+        Err(why) => {
+            verification.unwitnessed = Some(why.clone());
+            return None;
+        }
+    };
+    let size = witnessed.size;
+    if cosigned.verify(keys).is_err() {
+        verification.unwitnessed =
+            Some(format!("the checkpoint of {size} lines is not signed with a key of the trail"));
+        return None;
+    }
+    match compare(case, checkpoint, cosigned, "that witnesses cosigned", verification) {
+        Err(fault) => return Some(fault),
+        Ok(true) => verification.witnessed = Some(witnessed.clone()),
+        Ok(false) => {
+            verification.unwitnessed =
+                Some(format!("the checkpoint of {size} lines names lines that were retired"));
+        }
+    }
+    None
+}
+
+/// Compares a checkpoint from outside with the lines. `Ok(false)` if it names no lines, or lines that were
+/// retired. `whose` describes it in the fault.
+fn compare(
+    case: &Case<'_>,
+    checkpoint: &SignedCheckpoint,
+    known: &SignedCheckpoint,
+    whose: &str,
+    verification: &mut Verification,
+) -> std::result::Result<bool, Fault> {
+    let size = known.size();
+    if size > case.walked.next {
+        return Err(rolled_back(checkpoint, size, whose));
+    }
+    match case.walked.roots.get(&size) {
+        Some(root) if root != known.root() => return Err(forked(size, whose)),
+        Some(_) if size > 0 => {}
+        _ => return Ok(false),
+    }
+    if size > checkpoint.size() {
+        verification.remark(RemarkKind::StaleCheckpoint, None, stale(size));
+    }
+    Ok(true)
 }

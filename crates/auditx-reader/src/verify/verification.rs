@@ -103,7 +103,7 @@ pub struct Verification {
     pub known: Vec<u64>,
     /// The checkpoint that was cosigned as the policy requires.
     pub witnessed: Option<Witnessed>,
-    /// Why there is none, if a policy was given.
+    /// Why no checkpoint was cosigned as the policy requires.
     pub unwitnessed: Option<String>,
 }
 

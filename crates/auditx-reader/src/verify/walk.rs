@@ -26,13 +26,14 @@ pub(super) fn bytes(files: &[SegmentFile]) -> u64 {
     files.iter().map(|file| file.path().symlink_metadata().map_or(0, |metadata| metadata.len())).sum()
 }
 
-/// Reads all lines; `None` if a segment was moved away meanwhile.
+/// Reads all lines; `None` if a segment was moved away meanwhile. `compared` are the sizes of the trees whose
+/// roots are compared with those of checkpoints from outside.
 ///
 /// # Errors
 /// `is_storage` if a file cannot be read or no thread can be started.
 pub(super) fn walk(
     directory: &Path,
-    options: &VerifyOptions,
+    (options, compared): (&VerifyOptions, &[u64]),
     checkpoints: &Checkpoints,
     files: &[SegmentFile],
     progress: &mut dyn FnMut(u64, u64),
@@ -42,8 +43,8 @@ pub(super) fn walk(
         checkpoints.latest.as_ref().ok().and_then(Option::as_ref).map_or(0, |checkpoint| checkpoint.size());
     let keys = KnownKeys::new(&options.keys);
     let shared = Shared { files, keys: &keys, leaf_cache: leaf_cache.as_ref(), signed, chunk: options.chunk };
-    let kept = checkpoints.history.iter().chain(&options.known).map(|note| note.size());
-    let mut wanted: BTreeSet<u64> = kept.chain([signed]).collect();
+    let kept = checkpoints.history.iter().map(|note| note.size());
+    let mut wanted: BTreeSet<u64> = kept.chain(compared.iter().copied()).chain([signed]).collect();
     let oldest = files.first().and_then(SegmentFile::named);
     // The tile cache, which has the tree of the retired lines, saves a pass: their record comes last.
     let mut begin =

@@ -1,11 +1,12 @@
 //! Finds the largest checkpoint in `.auditx/cosigned` that a quorum of witnesses cosigned.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auditx_tlog::{Policy, SignedCheckpoint};
 use serde::Serialize;
 
+use super::verification::Verification;
 use crate::checkpoint::{cosigned_checkpoints, latest_checkpoint};
 use crate::error::Result;
 
@@ -19,47 +20,59 @@ pub struct Witnessed {
     pub at: u64,
 }
 
-/// What the witnesses say.
+/// A checkpoint of the trail with the cosignatures of a quorum.
 #[derive(Debug)]
-pub(super) enum Finding {
-    /// No cosignature is required.
-    NotRequired,
-    Found(SignedCheckpoint, Witnessed),
-    /// No checkpoint was cosigned by a quorum, for this reason.
-    Missing(String),
+pub(super) struct Cosigned {
+    pub(super) checkpoint: SignedCheckpoint,
+    pub(super) witnessed: Witnessed,
 }
 
-/// Whether the log signed it is left to verification, which knows the keys that replaced each other.
+/// Returns the largest checkpoint that the witnesses of the policy cosigned; `None` if it requires no
+/// cosignature. Whether the log signed it is left to verification, which knows the keys that replaced each other.
 ///
 /// # Errors
-/// `is_storage` if the checkpoints cannot be listed.
-pub(super) fn find(directory: &Path, policy: &Policy) -> Result<Finding> {
+/// Why there is no such checkpoint. `is_storage`, as the outer error, if they cannot be listed.
+pub(super) fn find(directory: &Path, policy: &Policy) -> Result<Result<Option<Cosigned>, String>> {
     if policy.needs_no_witness() {
-        return Ok(Finding::NotRequired);
+        return Ok(Ok(None));
     }
-    let mut why = None;
     let latest = latest_checkpoint(directory).ok();
+    let mut why = None;
     for checkpoint in cosigned_checkpoints(directory)? {
+        let size = checkpoint.size();
         if latest.as_ref().is_some_and(|latest| latest.origin() != checkpoint.origin()) {
-            let size = checkpoint.size();
             why.get_or_insert_with(|| format!("the checkpoint of {size} lines belongs to another log"));
             continue;
         }
         match policy.witnessed_at(&checkpoint, now()) {
-            Ok(None) => return Ok(Finding::NotRequired),
-            Ok(Some(at)) => {
-                let witnessed = Witnessed { size: checkpoint.size(), at };
-                return Ok(Finding::Found(checkpoint, witnessed));
-            }
+            Ok(None) => return Ok(Ok(None)),
+            Ok(Some(at)) => return Ok(Ok(Some(Cosigned { checkpoint, witnessed: Witnessed { size, at } }))),
             Err(missing) => {
-                let size = checkpoint.size();
                 why.get_or_insert_with(|| format!("the checkpoint of {size} lines: {missing}"));
             }
         }
     }
-    Ok(Finding::Missing(why.unwrap_or_else(|| "no checkpoint of the trail was cosigned".to_owned())))
+    Ok(Err(why.unwrap_or_else(|| "no checkpoint of the trail was cosigned".to_owned())))
 }
 
-pub(super) fn now() -> u64 {
+/// What the witnesses leave open.
+pub(super) struct Open {
+    /// They saw the trail longer ago than the auditor allows.
+    pub(super) is_stale: bool,
+    /// They did not see the last signed lines.
+    pub(super) is_tail_unseen: bool,
+}
+
+/// Returns what the witnesses leave open. `max_age` is what the auditor allows.
+pub(super) fn open(verification: &Verification, max_age: Option<Duration>) -> Open {
+    let witnessed = verification.witnessed.as_ref();
+    let oldest = max_age.map(|age| now().saturating_sub(age.as_secs()));
+    Open {
+        is_stale: oldest.is_some_and(|oldest| witnessed.is_none_or(|witnessed| witnessed.at < oldest)),
+        is_tail_unseen: witnessed.is_some_and(|witnessed| verification.signed > Some(witnessed.size)),
+    }
+}
+
+fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

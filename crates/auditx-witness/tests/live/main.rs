@@ -95,6 +95,23 @@ fn a_trail_that_a_quorum_cosigned_is_intact_and_fresh() {
 }
 
 #[test]
+fn a_cosigned_file_that_the_log_did_not_sign_proves_nothing() {
+    let (directory, key) = trail();
+    let cast = Cast::new(&key, 1);
+    let policy = cast.policy("quorum w0\n");
+    let cosigned = recorded(directory.path(), &policy, 10).cosigned.unwrap();
+    // The line of the log is removed; the cosignature stays valid.
+    let lines = cosigned.as_str().split_inclusive('\n');
+    let without: String =
+        lines.filter(|line| !line.starts_with(&format!("\u{2014} {}", key.name()))).collect();
+    let path = directory.path().join(format!(".auditx/cosigned/{}", cosigned.size()));
+    std::fs::write(path, without).unwrap();
+    let options = VerifyOptions::new().policy(policy).fresh(Duration::from_secs(600)).known(cosigned);
+    let (answer, reasons) = verified(directory.path(), options);
+    assert_eq!((answer, reasons[0]), (Answer::Unconfirmed, Reason::NotWitnessed));
+}
+
+#[test]
 fn a_proof_carries_the_cosignatures() {
     let (directory, key) = trail();
     let cast = Cast::new(&key, 2);
