@@ -46,8 +46,8 @@ pub(crate) enum Step {
     Continue,
     /// Load the settings of this table, and pass it to [`LogChanges::describe`].
     Describe(Relation),
-    /// Load the settings of all tables again.
-    DescribeAll,
+    /// Load the settings of all tables again, as this transaction committed them.
+    DescribeAll(u64),
     Changes(Vec<Waiting>),
 }
 
@@ -120,7 +120,12 @@ impl LogChanges {
                 }
                 return Ok(Step::Continue);
             }
-            Message::Emitted { prefix: SETTINGS, .. } => return Ok(Step::DescribeAll),
+            Message::Emitted { prefix: SETTINGS, content } => {
+                let transaction = std::str::from_utf8(content).ok().and_then(|id| id.parse().ok());
+                return transaction
+                    .map(Step::DescribeAll)
+                    .ok_or_else(|| "a message without its transaction".into());
+            }
             Message::Emitted { .. } | Message::Other => return Ok(Step::Continue),
             Message::Truncate { relations } => {
                 let truncated = |oid| self.number(oid, None);

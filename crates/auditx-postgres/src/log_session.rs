@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use auditx_capture::{Change, Content, Error as CaptureError, Result, Series, Waiting};
 use auditx_reader::Moment;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::address::Address;
 use crate::blocking::Connect;
@@ -18,6 +18,8 @@ use crate::replication::{Frame, Replication};
 use crate::value::{Jsonb, Timestamptz, Uuid};
 
 const FLUSHED: &str = "SELECT pg_current_wal_flush_lsn()::text";
+
+const IS_VISIBLE: &str = "SELECT pg_visible_in_snapshot($1::text::xid8, pg_current_snapshot())";
 
 /// Stored before it is confirmed: if the slot is ahead of it, the slot was moved or created again.
 const CONFIRM: &str = "UPDATE auditx.logical_slot SET confirmed = $1::text::pg_lsn WHERE name = $2";
@@ -256,12 +258,31 @@ impl LogSession {
                 self.relations.insert(relation.oid, relation);
                 Ok(Vec::new())
             }
-            Step::DescribeAll => {
+            Step::DescribeAll(transaction) => {
+                self.until_visible(transaction).await?;
                 for (oid, relation) in &self.relations {
                     self.changes.describe(*oid, table(&self.requests, relation).await?);
                 }
                 Ok(Vec::new())
             }
+        }
+    }
+
+    /// Waits until other sessions see what a transaction committed. A commit is in the log first.
+    async fn until_visible(&self, transaction: u64) -> Result<()> {
+        let (transaction, deadline) = (transaction.to_string(), Instant::now() + REQUEST);
+        loop {
+            let row = within(self.requests.client.query_one(IS_VISIBLE, &[&transaction])).await?;
+            if row.try_get(0).map_err(database)? {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(CaptureError::database(format!(
+                    "PostgreSQL: new settings are in the log and not visible after {REQUEST:?}: does the server \
+                     wait for a synchronous standby?"
+                )));
+            }
+            sleep(ASK).await;
         }
     }
 

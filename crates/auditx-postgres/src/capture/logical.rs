@@ -36,6 +36,10 @@ const SLOT: &str = "SELECT l.name, coalesce(s.wal_status <> 'lost', false), coal
      coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), s.confirmed_flush_lsn), 0)::int8 \
      FROM auditx.logical_slot l LEFT JOIN pg_replication_slots s ON s.slot_name = l.name";
 
+/// Has the id of the transaction: a collector may read it before other sessions see what was committed.
+const NEW_SETTINGS: &str =
+    "SELECT pg_logical_emit_message(true, 'auditx.settings', pg_current_xact_id()::text)";
+
 /// Creates the slot if it does not exist. If it is noted but was dropped, the noted position is kept: the
 /// collector records that changes are missing after it. Slots have names of the whole server.
 const CREATE_SLOT: &str = "SELECT pg_create_logical_replication_slot('auditx_' || oid, 'pgoutput') \
@@ -84,8 +88,8 @@ pub async fn enable_logical(url: &str, table: &Table) -> Result<Captured> {
         }
     }
     let found = captured(&transaction).await?;
-    // Collectors read the settings again when they come to this place in the log.
-    transaction.execute("SELECT pg_logical_emit_message(true, 'auditx.settings', '')", &[]).await?;
+    // Collectors read the settings again when they come to this position in the log.
+    transaction.execute(NEW_SETTINGS, &[]).await?;
     transaction.commit().await?;
     connection.client.execute(DROP_LOST, &[]).await?;
     connection.client.execute(CREATE_SLOT, &[]).await?;

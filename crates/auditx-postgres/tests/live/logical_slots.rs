@@ -1,5 +1,7 @@
 //! The slot of the log: who reads it, what is missing if it is gone, and what is left when it is dropped.
 
+use std::thread;
+
 use auditx_capture::{Collector, Outbox};
 use auditx_postgres::capture::{self, Table};
 use auditx_postgres::{LogOutbox, PostgresOutbox};
@@ -167,6 +169,34 @@ fn new_settings_count_for_a_collector_that_runs() {
     enable(&server, &Table::new("customer", "crm").mask(["name"])).unwrap();
     server.sql("UPDATE customer SET name = 'Mya'");
     let masked = json!({ "name": "[REDACTED]" });
+    assert_eq!(watch.changes(), [json!(["UPDATE", "1", masked, masked])]);
+}
+
+#[test]
+fn new_settings_count_although_their_commit_is_in_the_log_before_it_is_visible() {
+    let server = customers();
+    server.sql("INSERT INTO customer VALUES (1, 'Aye', 1)");
+    let mut watch = Watch::new(&server, "customer");
+    assert_eq!(watch.changes().len(), 1);
+    // The commits of one user wait for a standby that does not exist, after they are in the log.
+    server.sql("CREATE ROLE dba LOGIN SUPERUSER PASSWORD 'secret'");
+    server.sql("ALTER ROLE dba SET synchronous_commit = on");
+    server.sql("ALTER SYSTEM SET synchronous_commit = local");
+    server.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    server.sql("SELECT pg_reload_conf()");
+    let (url, table) = (server.url("dba", server.port()), Table::new("customer", "crm").mask(["name"]));
+    let masked = json!({ "name": "[REDACTED]" });
+    let waits = |sql: &str| deadline::wait_until("a session that waits", || server.sql(sql) == "1");
+    thread::scope(|scope| {
+        let enabling = scope.spawn(|| wait_for(capture::enable_logical(&url, &table)));
+        waits("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+        // The collector is at the settings, and does not go on.
+        waits("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_visible_in_snapshot%'");
+        server.sql("ALTER SYSTEM RESET synchronous_standby_names");
+        server.sql("SELECT pg_reload_conf()");
+        enabling.join().unwrap().unwrap();
+    });
+    server.sql("UPDATE customer SET name = 'Mya'");
     assert_eq!(watch.changes(), [json!(["UPDATE", "1", masked, masked])]);
 }
 
