@@ -17,6 +17,7 @@ use auditx_ship::Settings;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::destination::Engine;
+use crate::evidence;
 use crate::failure::{Failure, Status};
 use crate::metrics_file::MetricsFile;
 use crate::selection::span;
@@ -56,6 +57,9 @@ pub(crate) struct Arguments {
     /// Copy all trails of a stream, nats://…, instead of --dir; rejected lines are then kept in --dir
     #[arg(long, value_name = "URL")]
     from: Option<Engine>,
+    /// Copy only lines that a quorum of the witnesses of this policy cosigned, with the cosignatures
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    policy: Option<PathBuf>,
     /// The maximum number of lines per batch
     #[arg(long, value_name = "N", default_value_t = Settings::default().lines)]
     batch: usize,
@@ -113,6 +117,7 @@ fn ship(arguments: &Arguments) -> Result<Status, Failure> {
     }
     let mut settings = Settings::default();
     settings.lines = arguments.batch;
+    settings.policy = arguments.policy.as_deref().map(evidence::policy).transpose()?;
     let limit = arguments.give_up_after.as_deref().map(span).transpose()?;
     let limit = limit.or(arguments.once.then_some(GIVE_UP_AFTER));
     if let Some(limit) = limit {

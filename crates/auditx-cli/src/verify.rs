@@ -7,7 +7,7 @@ mod family;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use auditx_reader::{Answer, Verification, VerifyOptions, verify};
+use auditx_reader::{Answer, ParentTrail, Verification, VerifyOptions, verify};
 
 use crate::destination::Engine;
 use crate::evidence;
@@ -41,7 +41,12 @@ pub(crate) struct Arguments {
     /// Require the cosignatures of this policy (C2SP tlog-policy): keys of logs and witnesses, and a quorum
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Require that a quorum of the witnesses cosigned the trail within this time: 10m, 1h
+    /// Require that the parent trail in this directory recorded the trail's end; --policy is then that of the
+    /// parent trail (`auditx witness --trail`)
+    #[arg(long, value_name = "DIR", requires = "policy")]
+    parent: Option<PathBuf>,
+    /// Require that a quorum of the witnesses cosigned the trail, or its parent recorded it, within this time:
+    /// 10m, 1h
     #[arg(long, value_name = "SPAN", requires = "policy")]
     fresh: Option<String>,
     /// Verify a copy that was shipped, such as postgres://auditor@db/audit, instead of --dir
@@ -62,6 +67,7 @@ const EXAMPLES: &str = "\
 Examples:
   auditx verify --dir /var/log/erp --key erp.vkey --known /mnt/elsewhere/erp.checkpoint
   auditx verify --dir /var/log/erp --policy erp.policy --fresh 10m
+  auditx verify --dir /var/log/branch --key branch.vkey --parent /var/log/parent --policy parent.policy --fresh 1h
   auditx verify --dir /var/log/erp                       with the key that the trail itself names
   auditx verify --dir /var/log/erp --trail worker-1      one of the trails below a directory
   auditx verify --json | jq .answer
@@ -77,9 +83,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     for path in &arguments.known {
         options = options.known(evidence::checkpoint(path)?);
     }
-    if let Some(path) = &arguments.policy {
-        options = options.policy(evidence::policy(path)?);
-    }
+    let policy = arguments.policy.as_deref().map(evidence::policy).transpose()?;
+    options = match (policy, &arguments.parent) {
+        (Some(policy), Some(parent)) => {
+            let verification = verified(parent, &VerifyOptions::default().policy(policy))?;
+            options.parent(ParentTrail::of(&verification))
+        }
+        (Some(policy), None) => options.policy(policy),
+        (None, _) => options,
+    };
     if let Some(fresh) = &arguments.fresh {
         options = options.fresh(span(fresh)?);
     }

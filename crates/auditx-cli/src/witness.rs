@@ -1,5 +1,7 @@
 //! `auditx witness`: cosigns the checkpoints of other trails.
 
+mod parent;
+
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use crate::evidence;
 use crate::failure::{Failure, Status};
 use crate::runtime::wait_for;
 use crate::terminal::{self, sanitized};
+use parent::Parent;
 
 /// The port unless another is given.
 const PORT: u16 = 8631;
@@ -44,6 +47,8 @@ pub(crate) struct Arguments {
     /// Listen on this address; 0 is any free port
     #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT))]
     listen: SocketAddr,
+    #[command(flatten)]
+    parent: Parent,
 }
 
 const EXAMPLES: &str = "\
@@ -51,6 +56,8 @@ Examples:
   auditx keygen -o witness.pem
   auditx witness --dir /var/lib/witness --key witness.pem --name witness.example.com/w1 --log erp.vkey \\
     --create                                             the first time only
+  auditx witness --dir /var/lib/witness --key witness.pem --name witness.example.com/w1 --log branches.vkey \\
+    --trail /var/log/parent --policy parent.policy       a parent trail, which other witnesses cosign
 
 Exit status: 2 an error; otherwise it runs until Ctrl-C";
 
@@ -68,12 +75,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let listener = TcpListener::bind(arguments.listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", arguments.listen)))?;
-    let address = listener.local_addr()?;
+    let (address, witness) = (listener.local_addr()?, Arc::new(witness));
+    arguments.parent.start(&witness)?;
     let mut out = terminal::output();
     writeln!(out, "Cosigning on http://{address}/ until Ctrl-C. For the policies of auditors and logs:")?;
     writeln!(out, "witness {} {} http://{address}/", arguments.name, witness.key())?;
     out.flush()?;
-    let why = wait_for(serve(listener, Arc::new(witness)))?
+    let why = wait_for(serve(listener, witness.clone()))?
         .map_err(|error| Failure::new(format!("cannot serve on {address}: {error}")))?;
     let dir = sanitized(&arguments.dir.to_string_lossy());
     Err(Failure::new(format!("the state in {dir} cannot be written: {why}. Nothing more is cosigned")))

@@ -74,8 +74,8 @@ pub use search::{Cursor, Found, Order, ReadErrors, Search, SearchError, Source, 
 pub use state::{EntryRef, Existence, KnownField, RecordAt, RecordState, Since};
 pub use trails::{FoundTrails, find_trails, is_trail};
 pub use verify::{
-    Answer, Fault, FaultKind, Occurrence, Reason, Remark, RemarkKind, Signatory, Verification, VerifyOptions,
-    Witnessed, verify,
+    Answer, Fault, FaultKind, Occurrence, ParentTrail, Reason, Remark, RemarkKind, Signatory, Verification,
+    VerifyOptions, Witnessed, verify,
 };
 
 // The code blocks of the README are compiled and run as tests.

@@ -16,6 +16,7 @@ mod check;
 mod later;
 mod localise;
 mod moment;
+mod options;
 mod checkpoints;
 mod projection;
 mod heartbeats;
@@ -28,14 +29,14 @@ mod trust;
 mod verification;
 mod walk;
 mod window;
+mod parent;
 mod witnessed;
 mod workers;
 
 use std::path::Path;
-use std::time::Duration;
 
 use auditx_store::Tiles;
-use auditx_tlog::{Policy, SignedCheckpoint, VerifierKey, to_hex};
+use auditx_tlog::{SignedCheckpoint, to_hex};
 
 use crate::error::{Error, Result};
 use crate::listing::{begins_as_legacy, legacy_files};
@@ -45,9 +46,10 @@ use files::SegmentFile;
 use fold::Walked;
 use projection::Difference;
 use witnessed::{Cosigned, Open};
-use workers::CHUNK;
 
 pub use fault::{Fault, FaultKind};
+pub use options::VerifyOptions;
+pub use parent::ParentTrail;
 pub use remark::{Occurrence, Remark, RemarkKind};
 pub use verification::{Answer, Reason, Signatory, Verification};
 pub use witnessed::Witnessed;
@@ -55,102 +57,12 @@ pub use witnessed::Witnessed;
 /// How often verification starts again because a writer changed the trail in a way that looks like a fault.
 const ATTEMPTS: usize = 20;
 
-/// What an auditor provides from outside the trail.
-///
-/// ```
-/// use auditx_core::{AuditLogger, Config};
-/// use auditx_reader::{Answer, VerifyOptions, verify};
-/// # let directory = tempfile::tempdir()?;
-/// # let log_dir = directory.path();
-///
-/// let logger = AuditLogger::open(Config::new(log_dir))?;
-/// let key = logger.verifier_key()?;
-/// logger.log("Period closed").record()?;
-/// logger.close(std::time::Duration::from_secs(10))?;
-/// let known = logger.checkpoint().expect("closing signs");
-///
-/// let verification = verify(log_dir, &VerifyOptions::new().key(key).known(known), &mut |_, _| {})?;
-/// assert_eq!(verification.answer, Answer::Intact);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct VerifyOptions {
-    keys: Vec<VerifierKey>,
-    known: Vec<SignedCheckpoint>,
-    policy: Option<Policy>,
-    max_age: Option<Duration>,
-    threads: usize,
-    /// Bytes that a thread reads in one job.
-    chunk: usize,
-}
-
-impl Default for VerifyOptions {
-    fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { keys: Vec::new(), known: Vec::new(), policy: None, max_age: None, threads, chunk: CHUNK }
-    }
-}
-
-impl VerifyOptions {
-    /// No key, no known checkpoint, one thread per available core.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Default: none; without a key the answer is never [`Answer::Intact`]. Adds a public key, obtained from
-    /// outside the trail, that must have signed it. Of several keys, any one is enough.
-    #[must_use]
-    pub fn key(mut self, key: VerifierKey) -> Self {
-        if !self.keys.contains(&key) {
-            self.keys.push(key);
-        }
-        self
-    }
-
-    /// Default: none; without one, and without [fresh](Self::fresh) cosignatures, the answer is never
-    /// [`Answer::Intact`]. Adds a checkpoint of this trail that was kept elsewhere.
-    #[must_use]
-    pub fn known(mut self, checkpoint: SignedCheckpoint) -> Self {
-        self.known.push(checkpoint);
-        self
-    }
-
-    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint of the trail that names all
-    /// signed lines, and adds the keys of the policy's logs.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy.clone());
-        policy.logs().iter().cloned().fold(self, Self::key)
-    }
-
-    /// Default: none. Requires that a quorum of the policy's witnesses cosigned the trail within this time.
-    /// Without a policy, the answer is then never [`Answer::Intact`].
-    #[must_use]
-    pub fn fresh(mut self, max_age: Duration) -> Self {
-        self.max_age = Some(max_age);
-        self
-    }
-
-    /// Default: one thread per available core, which 0 also selects.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = if threads == 0 { Self::default().threads } else { threads };
-        self
-    }
-
-    #[cfg(test)]
-    fn chunk(mut self, bytes: usize) -> Self {
-        self.chunk = bytes;
-        self
-    }
-}
-
 /// Everything that was read about a trail.
 struct Case<'a> {
     directory: &'a Path,
     options: &'a VerifyOptions,
-    /// The checkpoint that witnesses cosigned, if the policy requires one, or why there is none.
+    /// The checkpoint that witnesses cosigned or the parent trail recorded, or why there is no such one; `None`
+    /// if the auditor requires none.
     cosigned: &'a Result<Option<Cosigned>, String>,
     checkpoints: &'a Checkpoints,
     files: &'a [SegmentFile],
@@ -180,8 +92,7 @@ pub fn verify(
         }
         Err(error) => return Err(Error::storage("cannot examine the directory", directory, error)),
     }
-    let cosigned = options.policy.as_ref().map(|policy| witnessed::find(directory, policy)).transpose()?;
-    let cosigned = cosigned.unwrap_or(Ok(None));
+    let cosigned = witnessed::find(directory, options)?;
     let mut suspicion = None;
     for _ in 0..ATTEMPTS {
         match attempt(directory, (options, &cosigned), progress, suspicion.as_ref())? {
@@ -219,9 +130,7 @@ there is nothing to verify";
             return Err(Error::missing("there is no trail in the directory", directory));
         }
     }
-    let cosigned_size =
-        cosigned.as_ref().ok().and_then(Option::as_ref).map(|cosigned| cosigned.witnessed.size);
-    let compared: Vec<u64> = options.known.iter().map(SignedCheckpoint::size).chain(cosigned_size).collect();
+    let compared = compared(options, cosigned);
     let Some(walked) = walk::walk(directory, (options, &compared), &checkpoints, &files, progress)? else {
         return Ok(Attempt::Retry(None));
     };
@@ -246,6 +155,16 @@ there is nothing to verify";
     }
     conclude(&case, &mut verification, fault);
     Ok(Attempt::Done(Box::new(verification)))
+}
+
+/// Returns the sizes of the trees whose roots are compared with those of checkpoints from outside.
+fn compared(options: &VerifyOptions, cosigned: &Result<Option<Cosigned>, String>) -> Vec<u64> {
+    let mut sizes: Vec<u64> = options.known.iter().map(SignedCheckpoint::size).collect();
+    if let Ok(Some(cosigned)) = cosigned {
+        sizes.push(cosigned.witnessed.size);
+        sizes.extend(cosigned.recorded.iter().map(|head| head.size));
+    }
+    sizes
 }
 
 /// Whether a directory without checkpoint and identity holds legacy lines of the Python package and no

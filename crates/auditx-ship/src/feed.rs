@@ -1,16 +1,15 @@
 //! Reads the lines of a trail that a signed checkpoint covers, and no others.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use auditx_format::moment::Moment;
 use auditx_format::row::{Field, Row};
-use auditx_store::{Tiles, TrailReader, checkpoint_history, checkpoint_path};
-use auditx_tlog::{Hash, SignedCheckpoint, leaf_of};
+use auditx_store::{Tiles, TrailReader};
+use auditx_tlog::{Hash, Policy, SignedCheckpoint, leaf_of};
 
 use crate::batch::{CoveringCheckpoint, ShippedLine, TrailName};
+use crate::covering::Checkpoints;
 use crate::error::{Error, Result};
 use crate::source::{Backlog, Lines, Source};
 
@@ -20,6 +19,7 @@ const LINES_PER_YIELD: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Feed {
     directory: PathBuf,
+    checkpoints: Checkpoints,
     reader: TrailReader,
     signed: Option<(TrailName, SignedCheckpoint)>,
     /// The checkpoint up to which lines are shipped before a newer one is chosen. A destination that is far
@@ -28,9 +28,11 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new(directory: &Path) -> Self {
+    /// With a policy, only lines that its witnesses cosigned are read.
+    pub(crate) fn new(directory: &Path, policy: Option<Policy>) -> Self {
         Self {
             directory: directory.to_path_buf(),
+            checkpoints: Checkpoints::new(directory, policy),
             reader: TrailReader::new(directory, 0),
             signed: None,
             target: None,
@@ -47,7 +49,7 @@ impl Feed {
         if let Some(target) = self.target.as_ref().filter(|target| target.signed.size() > position) {
             return Ok(Some(target.clone()));
         }
-        let boundary = next_boundary(&self.directory, position, latest.size())?;
+        let boundary = self.checkpoints.next_boundary(position, latest.size())?;
         let target = match boundary.filter(|boundary| boundary.origin() == latest.origin()) {
             Some(signed) => CoveringCheckpoint { signed, is_boundary: true },
             None => CoveringCheckpoint { signed: latest.clone(), is_boundary: false },
@@ -60,7 +62,8 @@ impl Feed {
 impl Source for Feed {
     /// Also fails if the directory now contains another trail.
     async fn refresh(&mut self) -> Result<Option<(TrailName, u64)>> {
-        if let Some(checkpoint) = read_checkpoint(&checkpoint_path(&self.directory))? {
+        let known = self.signed.as_ref().map(|(_, checkpoint)| checkpoint);
+        if let Some(checkpoint) = self.checkpoints.latest(known)? {
             let trail = name_of(&checkpoint)?;
             if self.signed.as_ref().is_some_and(|(known, _)| known.id != trail.id) {
                 let directory = self.directory.display();
@@ -140,36 +143,8 @@ pub(crate) fn stored_leaf(trail: &Path, seq: u64) -> Result<Option<Hash>> {
     Ok((Tiles::open(trail).leaves(seq, &mut leaf) == 1).then_some(leaf[0]))
 }
 
-/// Returns the checkpoint of the first boundary after `position` and up to `end`, if there is one.
-fn next_boundary(trail: &Path, position: u64, end: u64) -> Result<Option<SignedCheckpoint>> {
-    let history = checkpoint_history(trail);
-    let failed = |error| Error::new(format!("cannot read {}: {error}", history.display()));
-    let entries = match fs::read_dir(&history) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(failed)?,
-    };
-    let mut next = None;
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        let size = name.to_str().and_then(|name| name.parse::<u64>().ok());
-        if let Some(size) = size.filter(|size| *size > position && *size <= end) {
-            next = Some(next.map_or(size, |known: u64| known.min(size)));
-        }
-    }
-    next.map_or(Ok(None), |size| read_checkpoint(&history.join(size.to_string())))
-}
-
 /// Returns the trail of a checkpoint.
 pub(crate) fn name_of(checkpoint: &SignedCheckpoint) -> Result<TrailName> {
     let origin = checkpoint.origin().to_owned();
     Ok(TrailName { id: origin.rsplit('/').next().unwrap_or_default().parse()?, origin })
-}
-
-/// Reads a checkpoint. `None` if the file does not exist.
-pub(crate) fn read_checkpoint(path: &Path) -> Result<Option<SignedCheckpoint>> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::new(format!("cannot read {}: {error}", path.display()))),
-        Ok(bytes) => SignedCheckpoint::parse(&bytes).map(Some).map_err(Error::new),
-    }
 }

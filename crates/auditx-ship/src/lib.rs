@@ -17,7 +17,8 @@
 //!
 //! The trail is the buffer: lines that cannot be shipped stay in it, and a segment is retired only after the
 //! cursor of every destination has passed it. Only lines that a signed checkpoint covers are shipped: they
-//! are durable, are never rolled back, and can be proved at the destination.
+//! are durable, are never rolled back, and can be proved at the destination. With [`Settings::policy`], only
+//! lines that witnesses cosigned are shipped.
 //!
 //! A line is identified by trail, sequence number and leaf hash, never by a file or a time. The destination
 //! reports the last line it holds. A stale or lost cursor therefore never causes a gap; at most, lines are
@@ -29,6 +30,7 @@ mod position;
 mod batch;
 mod destination;
 mod source;
+mod covering;
 mod feed;
 mod read_ahead;
 mod backoff;

@@ -4,14 +4,15 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use auditx_store::{ACTIVE, TrailReader, checkpoint_history, checkpoint_path, sealed_segments};
-use auditx_tlog::{SignedCheckpoint, leaf_of, parse_seq};
+use auditx_store::{ACTIVE, TrailReader, sealed_segments};
+use auditx_tlog::{Policy, SignedCheckpoint, leaf_of, parse_seq};
 use sha2::{Digest, Sha256};
 
 use crate::archive::PackedSegment;
 use crate::batch::{CoveringCheckpoint, TrailName};
+use crate::covering::Checkpoints;
 use crate::error::{Error, Result};
-use crate::feed::{name_of, read_checkpoint};
+use crate::feed::name_of;
 use crate::position::Position;
 
 /// The Zstandard level; high, because archived segments are stored for years.
@@ -27,17 +28,22 @@ pub(crate) struct Extent {
 #[derive(Debug)]
 pub(crate) struct SealedFeed {
     directory: PathBuf,
+    checkpoints: Checkpoints,
+    /// The checkpoint that covers the segments that were found last.
+    signed: Option<SignedCheckpoint>,
 }
 
 impl SealedFeed {
-    pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory }
+    /// With a policy, only segments that its witnesses cosigned are found.
+    pub(crate) fn new(directory: PathBuf, policy: Option<Policy>) -> Self {
+        Self { checkpoints: Checkpoints::new(&directory, policy), directory, signed: None }
     }
 
     /// Returns the trail, its latest checkpoint, and its sealed segments that the checkpoint covers. `None`
     /// if nothing is signed yet.
-    pub(crate) fn refresh(&self) -> Result<Option<(TrailName, SignedCheckpoint, Vec<Extent>)>> {
-        let Some(checkpoint) = read_checkpoint(&checkpoint_path(&self.directory))? else { return Ok(None) };
+    pub(crate) fn refresh(&mut self) -> Result<Option<(TrailName, SignedCheckpoint, Vec<Extent>)>> {
+        let Some(checkpoint) = self.checkpoints.latest(self.signed.as_ref())? else { return Ok(None) };
+        self.signed = Some(checkpoint.clone());
         let mut extents = self.extents()?;
         extents.retain(|extent| extent.end <= checkpoint.size());
         Ok(Some((name_of(&checkpoint)?, checkpoint, extents)))
@@ -108,11 +114,10 @@ impl SealedFeed {
 
     /// Returns the boundary's checkpoint of this size, or the newest checkpoint if there is none.
     fn checkpoint_for(&self, end: u64) -> Result<CoveringCheckpoint> {
-        let boundary = checkpoint_history(&self.directory).join(end.to_string());
-        if let Some(signed) = read_checkpoint(&boundary)? {
+        if let Some(signed) = self.checkpoints.boundary(end)? {
             return Ok(CoveringCheckpoint { signed, is_boundary: true });
         }
-        let newest = read_checkpoint(&checkpoint_path(&self.directory))?;
+        let newest = self.checkpoints.latest(self.signed.as_ref())?;
         let signed = newest.ok_or_else(|| Error::new("the trail's checkpoint file was removed"))?;
         Ok(CoveringCheckpoint { signed, is_boundary: false })
     }

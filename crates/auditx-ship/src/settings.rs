@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use auditx_tlog::Policy;
+
 /// The settings of a shipper. The defaults suit a database in the same network.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
     /// Default: 2,000. The maximum number of lines in a batch.
@@ -19,6 +21,9 @@ pub struct Settings {
     pub initial_backoff: Duration,
     /// Default: 30 s. The longest pause between attempts.
     pub max_backoff: Duration,
+    /// Default: none. Ships only lines that a quorum of the policy's witnesses cosigned, with a checkpoint that
+    /// has their cosignatures. Applies to trails on this machine.
+    pub policy: Option<Policy>,
 }
 
 impl Default for Settings {
@@ -30,6 +35,7 @@ impl Default for Settings {
             timeout: Duration::from_secs(30),
             initial_backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(30),
+            policy: None,
         }
     }
 }

@@ -59,7 +59,8 @@ impl Shipper {
     ) -> Result<Self> {
         let directory = directory.into();
         let cursor = Cursor::of_shipper(&directory, destination.id().as_str()).map_err(Error::new)?;
-        Self::start((Feed::new(&directory), Some(cursor)), directory, destination, settings)
+        let feed = Feed::new(&directory, settings.policy.clone());
+        Self::start((feed, Some(cursor)), directory, destination, settings)
     }
 
     /// Starts archiving the sealed segments of the trail in this directory. From now on, no segment is
@@ -75,7 +76,7 @@ impl Shipper {
         let directory = directory.into();
         let name = archive.id().as_str().to_owned();
         let cursor = Cursor::of_shipper(&directory, &name).map_err(Error::new)?;
-        let feed = SealedFeed::new(directory);
+        let feed = SealedFeed::new(directory, settings.policy.clone());
         Self::run(&name, move |stop| Archiver::new(feed, cursor, archive, settings, stop).run())
     }
 

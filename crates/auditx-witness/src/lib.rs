@@ -35,6 +35,8 @@ mod progress;
 mod rounds;
 #[cfg(feature = "client")]
 mod witnesses;
+#[cfg(feature = "client")]
+mod recorder;
 #[cfg(feature = "server")]
 mod server;
 
@@ -42,6 +44,8 @@ pub use answer::Answer;
 pub use error::{Error, Result};
 #[cfg(feature = "client")]
 pub use progress::Progress;
+#[cfg(feature = "client")]
+pub use recorder::Recorder;
 #[cfg(feature = "server")]
 pub use server::router;
 pub use witness::Witness;

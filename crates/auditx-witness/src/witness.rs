@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use auditx_tlog::{Signer, Submission, VerifierKey, WitnessKey};
+use auditx_tlog::{SignedCheckpoint, Signer, Submission, VerifierKey, WitnessKey};
 use tokio::sync::{Notify, oneshot};
 
 use crate::answer::Answer;
@@ -32,8 +32,12 @@ pub struct Witness {
     /// `None` only while it is dropped.
     jobs: Option<SyncSender<Job>>,
     failure: Arc<Failure>,
+    cosigned: Arc<Mutex<Cosigned>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// The newest checkpoint of each log that was cosigned since it was last asked for, and the cosignature.
+type Cosigned = HashMap<String, (SignedCheckpoint, String)>;
 
 /// Why the thread has ended.
 #[derive(Debug, Default)]
@@ -91,12 +95,13 @@ impl Witness {
         }
         let (journal, heads) = Journal::open(directory, &key.to_string())?;
         let (jobs, queue) = sync_channel(WAITING);
-        let failure = Arc::new(Failure::default());
-        let work = Work { name: name.to_owned(), signer, journal, heads, failure: failure.clone() };
+        let (failure, cosigned) = (Arc::new(Failure::default()), Arc::default());
+        let (name, cosigns) = (name.to_owned(), Arc::clone(&cosigned));
+        let work = Work { name, signer, journal, heads, failure: failure.clone(), cosigned: cosigns };
         let thread = thread::Builder::new().name("auditx-witness".to_owned());
         let thread = thread.spawn(move || work.run(&queue));
         let thread = thread.map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
-        Ok(Self { key, logs: known, jobs: Some(jobs), failure, thread: Some(thread) })
+        Ok(Self { key, logs: known, jobs: Some(jobs), failure, cosigned, thread: Some(thread) })
     }
 
     /// Returns its public key, for those who check its cosignatures.
@@ -113,6 +118,16 @@ impl Witness {
             }
             self.failure.is_set.notified().await;
         }
+    }
+
+    /// Returns the newest checkpoint of each log that it cosigned since the last call, with its cosignature.
+    #[must_use]
+    pub fn take_cosigned(&self) -> Vec<SignedCheckpoint> {
+        let cosigned = std::mem::take(&mut *self.cosigned.lock().unwrap_or_else(PoisonError::into_inner));
+        let with_line = |(checkpoint, line): (SignedCheckpoint, String)| {
+            checkpoint.with_cosignature(&line, &self.key).unwrap_or(checkpoint)
+        };
+        cosigned.into_values().map(with_line).collect()
     }
 
     /// Answers the body of an `add-checkpoint` request.
@@ -162,6 +177,7 @@ struct Work {
     journal: Journal,
     heads: Heads,
     failure: Arc<Failure>,
+    cosigned: Arc<Mutex<Cosigned>>,
 }
 
 impl Work {
@@ -198,8 +214,14 @@ impl Work {
             let answer = match decision {
                 Err(refusal) => refusal,
                 Ok(time) => {
-                    let cosigned = job.submission.checkpoint().cosign(&self.name, &*self.signer, time);
+                    let checkpoint = job.submission.checkpoint();
+                    let cosigned = checkpoint.cosign(&self.name, &*self.signer, time);
                     reached(Step::Cosigned);
+                    if let Ok(line) = &cosigned {
+                        let kept = (checkpoint.clone(), line.clone());
+                        let mut newest = self.cosigned.lock().unwrap_or_else(PoisonError::into_inner);
+                        newest.insert(checkpoint.origin().to_owned(), kept);
+                    }
                     cosigned.map_or_else(|error| Answer::failed(&error.to_string()), Answer::Cosigned)
                 }
             };

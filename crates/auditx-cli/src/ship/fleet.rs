@@ -51,7 +51,7 @@ impl Fleet {
         }
         let mut shippers = Vec::new();
         for engine in &arguments.to {
-            let shipper = engine.spawn(trail.directory(), settings)?;
+            let shipper = engine.spawn(trail.directory(), settings.clone())?;
             shippers.push((Watch::of(engine.id()?.as_str().to_owned()), shipper));
         }
         Ok(Self { shippers, discovery: None })
@@ -159,7 +159,7 @@ impl Discovery {
             for engine in &self.to {
                 // Parked lines are stored by number, which is unique only within a trail.
                 let directory = self.directory.join(stored.trail.to_string());
-                let shipper = engine.relay(&self.stream, stored.trail, &directory, self.settings)?;
+                let shipper = engine.relay(&self.stream, stored.trail, &directory, self.settings.clone())?;
                 found.push((Watch::of(format!("{} of {}", engine.id()?.as_str(), stored.trail)), shipper));
             }
         }

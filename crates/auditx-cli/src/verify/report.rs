@@ -66,9 +66,12 @@ fn facts(found: &Verification) -> Vec<(&'static str, String)> {
         facts.push(("Checkpoints", format!("agree with the known ones: {}", sizes.join(", "))));
     }
     if let Some(witnessed) = &found.witnessed {
-        let Witnessed { size, at, .. } = witnessed;
-        let time = evidence::time(*at);
-        facts.push(("Witnessed", format!("{} by a quorum, at {time} or later", counted(*size, "line"))));
+        let Witnessed { size, at, parent, .. } = witnessed;
+        let (lines, time) = (counted(*size, "line"), evidence::time(*at));
+        facts.push(match parent {
+            Some(parent) => ("Recorded", format!("{lines} in the parent trail {parent}, at {time}")),
+            None => ("Witnessed", format!("{lines} by a quorum, at {time} or later")),
+        });
     }
     facts
 }
@@ -145,28 +148,23 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
         Reason::NotFresh => (
             match &found.witnessed {
                 Some(witnessed) => format!(
-                    "That the trail is as new as --fresh requires: a quorum last cosigned {}.",
+                    "That the trail is as new as --fresh requires: {} {}.",
+                    witnessed
+                        .parent
+                        .as_ref()
+                        .map_or("a quorum last cosigned", |_| "its parent last recorded"),
                     counted(witnessed.size, "line")
                 ),
                 None => "That the trail is as new as --fresh requires: no quorum cosigned it.".to_owned(),
             },
-            format!(
-                "An application that submits to witnesses does so itself; to submit now: \
-                 auditx cosign --dir {dir} --policy FILE"
-            ),
+            when_witnessed(found, &dir),
         ),
         Reason::TailNotWitnessed => {
-            let (signed, seen) =
-                (found.signed.unwrap_or(0), found.witnessed.as_ref().map_or(0, |seen| seen.size));
+            let seen = found.witnessed.as_ref().map_or(0, |seen| seen.size);
+            let newer = counted(found.signed.unwrap_or(0).saturating_sub(seen), "line");
             (
-                format!(
-                    "That witnesses saw the end: {} newer than the cosigned checkpoint.",
-                    counted(signed.saturating_sub(seen), "line")
-                ),
-                format!(
-                    "An application submits within about a second; to submit now: \
-                     auditx cosign --dir {dir} --policy FILE"
-                ),
+                format!("That witnesses saw the end: {newer} newer than the cosigned checkpoint."),
+                when_witnessed(found, &dir),
             )
         }
         Reason::TailUnsigned => (
@@ -192,6 +190,21 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
             ),
         ),
         other => (format!("{other:?}"), "This version of auditx has no advice for it.".to_owned()),
+    }
+}
+
+/// Returns when witnesses see new lines. `dir` is the directory of the trail.
+fn when_witnessed(found: &Verification, dir: &str) -> String {
+    match found.witnessed.as_ref().and_then(|witnessed| witnessed.parent.as_ref()) {
+        Some(_) => {
+            "`auditx witness --trail` records the parent trail about once a minute, after the trail was \
+                    submitted to it."
+                .to_owned()
+        }
+        None => format!(
+            "An application submits within about a second; to submit now: \
+             auditx cosign --dir {dir} --policy FILE"
+        ),
     }
 }
 

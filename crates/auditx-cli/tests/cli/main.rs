@@ -19,6 +19,8 @@ mod interference;
 mod key;
 mod manual;
 mod narrow;
+#[cfg(feature = "ship")]
+mod parent;
 mod program;
 mod proof;
 mod query;

@@ -11,15 +11,15 @@ use crate::program::{Ended, auditx, ended, ended_with_remarks, without_trail};
 use crate::trail::{closed, copied, directory, logger, record};
 
 /// A witness that knows a log, in a directory of its own.
-struct Witness {
-    directory: TempDir,
+pub(crate) struct Witness {
+    pub(crate) directory: TempDir,
     process: Option<Child>,
     /// Its line for a policy.
     line: String,
 }
 
 impl Witness {
-    fn new(log: &str) -> Self {
+    pub(crate) fn new(log: &str) -> Self {
         let directory = directory();
         fs::write(directory.path().join("log.vkey"), log).unwrap();
         let keygen = ended(without_trail(&["keygen", "-o", "key.pem"]).current_dir(directory.path()));
@@ -42,27 +42,37 @@ impl Witness {
 
     /// Kills it and starts it again on the same port.
     fn restart(&mut self) {
-        let address = self.line.rsplit_once("http://").unwrap().1.trim_end_matches('/').to_owned();
+        self.end(Signal::KILL);
+        self.start_again(&[]);
+    }
+
+    /// Ends it with this signal.
+    pub(crate) fn end(&mut self, signal: Signal) {
         let process = self.process.take().unwrap();
-        process.signal(Signal::KILL);
+        process.signal(signal);
         process.end();
-        self.start(&address, &[]);
+    }
+
+    /// Starts it on the same port, with more options.
+    pub(crate) fn start_again(&mut self, more: &[&str]) {
+        let address = self.line.rsplit_once("http://").unwrap().1.trim_end_matches('/').to_owned();
+        self.start(&address, more);
     }
 }
 
-fn log_key(trail: &Path) -> String {
+pub(crate) fn log_key(trail: &Path) -> String {
     auditx(&["key", "show"], trail).out.trim().to_owned()
 }
 
 /// A policy that requires the witness.
-fn policy(trail: &Path, witness: &Witness) -> String {
+pub(crate) fn policy(trail: &Path, witness: &Witness) -> String {
     let path = witness.directory.path().join("policy");
     let name = "quorum witness.example.com/w1";
     fs::write(&path, format!("log {}\n{}\n{name}\n", log_key(trail), witness.line)).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
-fn cosign(trail: &Path, policy: &str) -> Ended {
+pub(crate) fn cosign(trail: &Path, policy: &str) -> Ended {
     auditx(&["cosign", "--policy", policy], trail)
 }
 

@@ -3,7 +3,7 @@
 //! The lines are read again only if they differ from what was signed.
 
 use auditx_store::LINES_BEFORE_FIRST_CHECKPOINT;
-use auditx_tlog::{SignedCheckpoint, VerifierKey};
+use auditx_tlog::{Hash, SignedCheckpoint, VerifierKey};
 
 use super::Case;
 use super::fault::{Fault, FaultKind};
@@ -14,6 +14,9 @@ use super::trust::Trust;
 use super::verification::Verification;
 use super::witnessed::Cosigned;
 use crate::error::{Error, Result};
+
+/// Whose checkpoint contradicts the lines.
+const RECORDED: &str = "that the parent trail recorded";
 
 /// Returns the first fault of the trail, and fills in the signers, the known checkpoints and the remarks of
 /// `verification`.
@@ -207,13 +210,37 @@ fn check_known(
             Err(_) if keys.is_empty() => continue,
             Err(fault) => return invalid(size, &fault.to_string()),
         }
-        match compare(case, checkpoint, known, "kept elsewhere", verification) {
+        match compare(case, checkpoint, head_of(known), "kept elsewhere", verification) {
             Err(fault) => return Ok(Some(fault)),
             Ok(true) => verification.known.push(size),
             Ok(false) => {}
         }
     }
+    if let Some(fault) = check_recorded(case, checkpoint, &keys, verification)? {
+        return Ok(Some(fault));
+    }
     Ok(check_cosigned(case, checkpoint, &keys, verification))
+}
+
+/// Compares the tree heads that a parent trail recorded with the lines. One that no key of the trail signed
+/// proves nothing.
+fn check_recorded(
+    case: &Case<'_>,
+    checkpoint: &SignedCheckpoint,
+    keys: &[VerifierKey],
+    verification: &mut Verification,
+) -> Result<Option<Fault>> {
+    let (Ok(Some(Cosigned { recorded, .. })), Some(parent)) = (case.cosigned, &case.options.parent) else {
+        return Ok(None);
+    };
+    for head in recorded {
+        if let Err(fault) = compare(case, checkpoint, (head.size, &head.root), RECORDED, verification)
+            && parent.is_signed(head, checkpoint.origin(), keys)?
+        {
+            return Ok(Some(fault));
+        }
+    }
+    Ok(None)
 }
 
 /// Compares the checkpoint that witnesses cosigned with the lines. It is a file of the trail, so one that the
@@ -224,7 +251,7 @@ fn check_cosigned(
     keys: &[VerifierKey],
     verification: &mut Verification,
 ) -> Option<Fault> {
-    let Cosigned { checkpoint: cosigned, witnessed } = match case.cosigned {
+    let Cosigned { checkpoint: cosigned, witnessed, .. } = match case.cosigned {
         Ok(Some(cosigned)) => cosigned,
         Ok(None) => return None,
         Err(why) => {
@@ -238,7 +265,8 @@ fn check_cosigned(
             Some(format!("the checkpoint of {size} lines is not signed with a key of the trail"));
         return None;
     }
-    match compare(case, checkpoint, cosigned, "that witnesses cosigned", verification) {
+    let whose = if witnessed.parent.is_some() { RECORDED } else { "that witnesses cosigned" };
+    match compare(case, checkpoint, head_of(cosigned), whose, verification) {
         Err(fault) => return Some(fault),
         Ok(true) => verification.witnessed = Some(witnessed.clone()),
         Ok(false) => {
@@ -249,21 +277,24 @@ fn check_cosigned(
     None
 }
 
-/// Compares a checkpoint from outside with the lines. `Ok(false)` if it names no lines, or lines that were
+fn head_of(checkpoint: &SignedCheckpoint) -> (u64, &Hash) {
+    (checkpoint.size(), checkpoint.root())
+}
+
+/// Compares a tree head from outside with the lines. `Ok(false)` if it names no lines, or lines that were
 /// retired. `whose` describes it in the fault.
 fn compare(
     case: &Case<'_>,
     checkpoint: &SignedCheckpoint,
-    known: &SignedCheckpoint,
+    (size, known): (u64, &Hash),
     whose: &str,
     verification: &mut Verification,
 ) -> std::result::Result<bool, Fault> {
-    let size = known.size();
     if size > case.walked.next {
         return Err(rolled_back(checkpoint, size, whose));
     }
     match case.walked.roots.get(&size) {
-        Some(root) if root != known.root() => return Err(forked(size, whose)),
+        Some(root) if root != known => return Err(forked(size, whose)),
         Some(_) if size > 0 => {}
         _ => return Ok(false),
     }

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use auditx_tlog::{Policy, SignedCheckpoint};
 use serde::Serialize;
 
+use super::VerifyOptions;
+use super::parent::RecordedHead;
 use super::verification::Verification;
 use crate::checkpoint::{cosigned_checkpoints, latest_checkpoint};
 use crate::error::Result;
@@ -16,15 +18,36 @@ use crate::error::Result;
 pub struct Witnessed {
     /// The number of lines that it names.
     pub size: u64,
-    /// The latest time at which a quorum had seen it, in seconds since 1970.
+    /// The latest time at which a quorum had seen it, in seconds since 1970. With a parent trail, the time at
+    /// which that recorded it.
     pub at: u64,
+    /// The name of the parent trail that recorded it, if witnesses cosigned that one instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
 }
 
-/// A checkpoint of the trail with the cosignatures of a quorum.
+/// A checkpoint of the trail with the cosignatures of a quorum, or that a parent trail with such
+/// cosignatures recorded.
 #[derive(Debug)]
 pub(super) struct Cosigned {
     pub(super) checkpoint: SignedCheckpoint,
     pub(super) witnessed: Witnessed,
+    /// The tree heads that the parent trail recorded.
+    pub(super) recorded: Vec<RecordedHead>,
+}
+
+/// Returns the checkpoint that vouches for the trail; `None` if the auditor requires none.
+///
+/// # Errors
+/// Why there is no such checkpoint. As the outer error, if the checkpoints or the parent trail cannot be read.
+pub(super) fn find(directory: &Path, options: &VerifyOptions) -> Result<Result<Option<Cosigned>, String>> {
+    if let Some(parent) = &options.parent {
+        let Ok(latest) = latest_checkpoint(directory) else {
+            return Ok(Err("the trail has no checkpoint".to_owned()));
+        };
+        return Ok(parent.records_of(latest.origin())?.map(Some));
+    }
+    options.policy.as_ref().map_or(Ok(Ok(None)), |policy| cosigned(directory, policy))
 }
 
 /// Returns the largest checkpoint that the witnesses of the policy cosigned; `None` if it requires no
@@ -32,7 +55,7 @@ pub(super) struct Cosigned {
 ///
 /// # Errors
 /// Why there is no such checkpoint. `is_storage`, as the outer error, if they cannot be listed.
-pub(super) fn find(directory: &Path, policy: &Policy) -> Result<Result<Option<Cosigned>, String>> {
+fn cosigned(directory: &Path, policy: &Policy) -> Result<Result<Option<Cosigned>, String>> {
     if policy.needs_no_witness() {
         return Ok(Ok(None));
     }
@@ -46,7 +69,10 @@ pub(super) fn find(directory: &Path, policy: &Policy) -> Result<Result<Option<Co
         }
         match policy.witnessed_at(&checkpoint, now()) {
             Ok(None) => return Ok(Ok(None)),
-            Ok(Some(at)) => return Ok(Ok(Some(Cosigned { checkpoint, witnessed: Witnessed { size, at } }))),
+            Ok(Some(at)) => {
+                let witnessed = Witnessed { size, at, parent: None };
+                return Ok(Ok(Some(Cosigned { checkpoint, witnessed, recorded: Vec::new() })));
+            }
             Err(missing) => {
                 why.get_or_insert_with(|| format!("the checkpoint of {size} lines: {missing}"));
             }

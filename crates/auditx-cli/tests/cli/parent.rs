@@ -1,0 +1,169 @@
+//! Tests of parent trails: `auditx witness --trail` and `auditx verify --parent`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use auditx_core::{SigningKey, VerifierKey};
+use auditx_tests::deadline::{TIMEOUT, wait_until};
+use auditx_tlog::SignedCheckpoint;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::program::{Ended, auditx};
+use crate::trail::{closed, copied, logger, record};
+use crate::witness::{Witness, cosign, log_key, policy};
+
+/// Two trails, the witness that records them in a parent trail, and the witness of that one.
+struct Family {
+    children: [TempDir; 2],
+    near: Witness,
+    /// It is only kept alive.
+    _far: Witness,
+    parent: PathBuf,
+    /// The policies of the children and of the parent trail.
+    policies: ([String; 2], String),
+}
+
+impl Family {
+    fn new() -> Self {
+        let children = [closed(20), closed(3)];
+        let keys = children.each_ref().map(|child| log_key(child.path()));
+        let mut near = Witness::new(&keys.join("\n"));
+        near.end(Signal::TERM);
+        near.start_again(&["--trail", "parent"]);
+        let parent = near.directory.path().join("parent");
+        let far = Witness::new(&log_key(&parent));
+        let policies = (
+            children.each_ref().map(|child| renamed(policy(child.path(), &near), child.path())),
+            policy(&parent, &far),
+        );
+        near.end(Signal::TERM);
+        let mut family = Self { children, near, _far: far, parent, policies };
+        family.start();
+        family
+    }
+
+    fn start(&mut self) {
+        let policy = self.policies.1.clone();
+        self.near.start_again(&["--trail", "parent", "--policy", &policy]);
+    }
+
+    /// Submits a child to the near witness.
+    fn submit(&self, child: usize) {
+        let submitted = cosign(self.children[child].path(), &self.policies.0[child]);
+        assert_eq!(submitted.status, Some(0), "{}", submitted.err);
+    }
+
+    /// Verifies a child with the parent trail, whose witness is the far one.
+    fn verify(&self, child: usize, fresh: &str) -> Ended {
+        self.verify_copy(self.children[child].path(), child, fresh)
+    }
+
+    fn verify_copy(&self, directory: &Path, child: usize, fresh: &str) -> Ended {
+        let (key, parent) = (log_key(self.children[child].path()), self.parent.to_str().unwrap());
+        let with_parent = ["--parent", parent, "--policy", &self.policies.1, "--fresh", fresh];
+        auditx(&[&["verify", "--key", &key][..], &with_parent].concat(), directory)
+    }
+}
+
+/// Moves the policy of a witness to where that of another trail does not replace it.
+fn renamed(policy: String, trail: &Path) -> String {
+    let to = trail.join("child.policy");
+    fs::rename(policy, &to).unwrap();
+    to.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn one_cosigned_checkpoint_of_a_parent_trail_vouches_for_its_children() {
+    let mut family = Family::new();
+    family.submit(0);
+    family.near.end(Signal::TERM);
+    let verified = family.verify(0, "10m");
+    assert_eq!(verified.status, Some(0), "{} {}", verified.out, verified.err);
+    assert!(verified.out.contains("  Recorded     23 lines in the parent trail "), "{}", verified.out);
+    let unknown = family.verify(1, "10m");
+    assert_eq!(unknown.status, Some(3), "{}", unknown.err);
+    assert!(unknown.out.contains("has no cosigned line with its checkpoint"), "{}", unknown.out);
+
+    // It grows: the end was not recorded yet.
+    grow(family.children[0].path(), 5);
+    let unseen = family.verify(0, "10m");
+    assert_eq!(unseen.status, Some(3), "{}", unseen.err);
+    assert!(unseen.out.contains("newer than the cosigned checkpoint"), "{}", unseen.out);
+    family.start();
+    family.submit(0);
+    family.submit(1);
+    family.near.end(Signal::TERM);
+    for child in [0, 1] {
+        let verified = family.verify(child, "10m");
+        assert_eq!(verified.status, Some(0), "{} {}", verified.out, verified.err);
+    }
+}
+
+fn grow(trail: &Path, count: usize) {
+    let grown = logger(trail);
+    record(&grown, count);
+    grown.close(TIMEOUT).unwrap();
+}
+
+#[test]
+fn a_child_that_was_rolled_back_or_continued_twice_contradicts_its_parent() {
+    let mut family = Family::new();
+    let copies = [copied(family.children[0].path()), copied(family.children[0].path())];
+    grow(family.children[0].path(), 5);
+    family.submit(0);
+    family.near.end(Signal::TERM);
+    let [earlier, other] = copies.each_ref().map(TempDir::path);
+    let rolled_back = family.verify_copy(earlier, 0, "10m");
+    assert_eq!(rolled_back.status, Some(1), "{}", rolled_back.out);
+    let what = "the trail was rolled back to 23 lines: a checkpoint that the parent trail recorded names 3";
+    assert!(rolled_back.out.contains(what), "{}", rolled_back.out);
+
+    // The witness loses its memory and cosigns another history. The parent trail remembers.
+    fs::remove_dir_all(family.near.directory.path().join("state")).unwrap();
+    family.near.start_again(&["--create", "--trail", "parent", "--policy", &family.policies.1]);
+    grow(other, 20);
+    let submitted = cosign(other, &family.policies.0[0]);
+    assert_eq!(submitted.status, Some(0), "{}", submitted.err);
+    family.near.end(Signal::TERM);
+    let forked = family.verify_copy(other, 0, "10m");
+    assert_eq!(forked.status, Some(1), "{}", forked.out);
+    let what = "a checkpoint that the parent trail recorded signs a different history";
+    assert!(forked.out.contains(what), "{}", forked.out);
+}
+
+#[test]
+fn a_recorded_checkpoint_that_the_child_did_not_sign_proves_nothing() {
+    let mut family = Family::new();
+    let key: VerifierKey = log_key(family.children[0].path()).parse().unwrap();
+    let forged = SignedCheckpoint::sign(key.name(), 5, &[7; 32], &[&SigningKey::generate()]).unwrap();
+    let (entity, checkpoint) = (format!("log/{}", key.name()), format!("checkpoint={}", forged.as_str()));
+    family.near.end(Signal::TERM);
+    let arguments = ["record", "forged", "--entity", &entity, "--meta", &checkpoint];
+    let recorded = auditx(&arguments, &family.parent);
+    assert_eq!(recorded.status, Some(0), "{}", recorded.err);
+    family.start();
+    family.submit(0);
+    family.near.end(Signal::TERM);
+    let verified = family.verify(0, "10m");
+    assert_eq!(verified.status, Some(0), "{} {}", verified.out, verified.err);
+}
+
+#[test]
+fn a_parent_that_was_rolled_back_is_not_fresh() {
+    let mut family = Family::new();
+    family.submit(0);
+    family.near.end(Signal::TERM);
+    wait_until("the age of two seconds", || {
+        family.verify(0, "1s").out.contains("its parent last recorded 23 lines")
+    });
+
+    // A line of the parent trail is changed.
+    let path = family.parent.join("audit.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"action\":\"COSIGN\""), "{text}");
+    fs::write(&path, text.replacen("\"COSIGN\"", "\"DESIGN\"", 1)).unwrap();
+    let distrusted = family.verify(0, "10m");
+    assert_eq!(distrusted.status, Some(3), "{}", distrusted.err);
+    assert!(distrusted.out.contains("The reason: the parent trail is broken"), "{}", distrusted.out);
+}

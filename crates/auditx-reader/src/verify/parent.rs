@@ -1,0 +1,125 @@
+//! A parent trail: its lines are the checkpoints of other trails, so that witnesses need to cosign only its
+//! own.
+
+use std::path::PathBuf;
+
+use auditx_format::row::{Field, Row};
+use auditx_tlog::{Hash, SignedCheckpoint, VerifierKey};
+use memchr::memmem::Finder;
+use serde_json::Value;
+
+use super::verification::{Answer, Verification};
+use super::witnessed::{Cosigned, Witnessed};
+use crate::error::Result;
+use crate::line::Line;
+use crate::lines::Lines;
+
+/// A trail that records the checkpoints of other trails, as `auditx witness --trail` does, and that was
+/// verified.
+#[derive(Debug, Clone)]
+pub struct ParentTrail {
+    directory: PathBuf,
+    /// Its name and what witnesses cosigned of it, or why its lines prove nothing.
+    state: Result<(String, Witnessed), String>,
+}
+
+impl ParentTrail {
+    /// Takes the result of verifying it with the policy of its witnesses. If it is broken or was not
+    /// cosigned, its lines prove nothing, and verification of other trails says so.
+    #[must_use]
+    pub fn of(verification: &Verification) -> Self {
+        let directory = verification.directory.clone();
+        let place = directory.display();
+        let state = match (&verification.witnessed, &verification.origin) {
+            _ if verification.answer == Answer::Broken => {
+                Err(format!("the parent trail is broken: to see where, auditx verify --dir {place}"))
+            }
+            (Some(witnessed), Some(origin)) => Ok((origin.clone(), witnessed.clone())),
+            _ => {
+                let why = verification.unwitnessed.as_deref().unwrap_or("its policy requires no cosignature");
+                Err(format!("the parent trail proves nothing: {why}"))
+            }
+        };
+        Self { directory, state }
+    }
+
+    /// Returns the checkpoints of a log that it recorded, in lines that witnesses cosigned. Reads all lines
+    /// of the parent trail.
+    ///
+    /// # Errors
+    /// Why it proves nothing about the log. As the outer error, if it cannot be read.
+    pub(super) fn records_of(&self, log: &str) -> Result<Result<Cosigned, String>> {
+        let (parent, cosigned) = match &self.state {
+            Ok(state) => state,
+            Err(why) => return Ok(Err(why.clone())),
+        };
+        // As it stands in a line.
+        let name = Value::from(log).to_string();
+        let (finder, mut found) = (Finder::new(&name), Found::default());
+        for line in Lines::all(&self.directory)? {
+            let line = line?;
+            match line.seq() {
+                Some(seq) if seq >= cosigned.size => break,
+                Some(seq) if finder.find(line.bytes()).is_some() => found.add(seq, &line, log),
+                _ => {}
+            }
+        }
+        let Some((newest, at)) = found.newest else {
+            return Ok(Err(format!("the parent trail {parent} has no cosigned line with its checkpoint")));
+        };
+        let at = cosigned.at.min(at);
+        let witnessed = Witnessed { size: newest.size(), at, parent: Some(parent.clone()) };
+        Ok(Ok(Cosigned { checkpoint: newest, witnessed, recorded: found.heads }))
+    }
+
+    /// Returns whether one of these keys signed a recorded checkpoint. Reads the lines before it again.
+    pub(super) fn is_signed(&self, head: &RecordedHead, log: &str, keys: &[VerifierKey]) -> Result<bool> {
+        for line in Lines::all(&self.directory)? {
+            let line = line?;
+            if line.seq() == Some(head.seq) {
+                let recorded = line.row().ok().and_then(|row| recorded(&row, log));
+                return Ok(recorded.is_some_and(|(checkpoint, _)| checkpoint.verify(keys).is_ok()));
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A tree head in a line of the parent trail. Millions fit in memory.
+#[derive(Debug)]
+pub(super) struct RecordedHead {
+    pub(super) size: u64,
+    pub(super) root: Hash,
+    /// The line of the parent trail.
+    pub(super) seq: u64,
+}
+
+#[derive(Default)]
+struct Found {
+    /// All that differ from the one before them, in order.
+    heads: Vec<RecordedHead>,
+    /// The last checkpoint, and when it was recorded, in seconds since 1970.
+    newest: Option<(SignedCheckpoint, u64)>,
+}
+
+impl Found {
+    fn add(&mut self, seq: u64, line: &Line, log: &str) {
+        let Some((checkpoint, at)) = line.row().ok().and_then(|row| recorded(&row, log)) else { return };
+        let (size, root) = (checkpoint.size(), *checkpoint.root());
+        if self.heads.last().is_none_or(|last| (last.size, last.root) != (size, root)) {
+            self.heads.push(RecordedHead { size, root, seq });
+        }
+        self.newest = Some((checkpoint, at));
+    }
+}
+
+/// Returns the checkpoint of this log that an entry records, and when it was recorded, in seconds since 1970.
+fn recorded(row: &Row<'_>, log: &str) -> Option<(SignedCheckpoint, u64)> {
+    if row.text(Field::EntityType) != "log" || row.text(Field::EntityId) != log {
+        return None;
+    }
+    let checkpoint = row.get(Field::Metadata)?.member("checkpoint")?.text()?;
+    let checkpoint = SignedCheckpoint::parse(checkpoint.as_bytes()).ok()?;
+    let at = u64::try_from(row.moment()?.micros() / 1_000_000).ok()?;
+    (checkpoint.origin() == log).then_some((checkpoint, at))
+}
