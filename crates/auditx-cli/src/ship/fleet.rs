@@ -52,7 +52,7 @@ impl Fleet {
         let mut shippers = Vec::new();
         for engine in &arguments.to {
             let shipper = engine.spawn(trail.directory(), settings.clone())?;
-            shippers.push((Watch::of(engine.id()?.as_str().to_owned()), shipper));
+            shippers.push((Watch::of(engine.id()?.as_str().to_owned(), &settings), shipper));
         }
         Ok(Self { shippers, discovery: None })
     }
@@ -160,7 +160,8 @@ impl Discovery {
                 // Parked lines are stored by number, which is unique only within a trail.
                 let directory = self.directory.join(stored.trail.to_string());
                 let shipper = engine.relay(&self.stream, stored.trail, &directory, self.settings.clone())?;
-                found.push((Watch::of(format!("{} of {}", engine.id()?.as_str(), stored.trail)), shipper));
+                let name = format!("{} of {}", engine.id()?.as_str(), stored.trail);
+                found.push((Watch::of(name, &self.settings), shipper));
             }
         }
         Ok(found)

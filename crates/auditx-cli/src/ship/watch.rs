@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use auditx_ship::{Progress, State};
+use auditx_ship::{Progress, Settings, State};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::number::{counted, grouped};
@@ -14,6 +14,8 @@ const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
 pub(super) struct Watch {
     name: String,
+    /// What is shipped: `signed lines`, or with a policy `cosigned lines`.
+    lines: &'static str,
     /// Shown only on a terminal.
     bar: ProgressBar,
     reported: Option<(String, Instant)>,
@@ -27,12 +29,13 @@ pub(super) struct Watch {
 type Counters = (u64, u64, u64);
 
 impl Watch {
-    pub(super) fn of(name: String) -> Self {
+    pub(super) fn of(name: String, settings: &Settings) -> Self {
         let style =
             ProgressStyle::with_template(TEMPLATE_OF_LINES).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(0).with_style(style).with_message(name.clone());
         let last_progress = (Instant::now(), Counters::default());
-        Self { name, bar, reported: None, parked: 0, last_progress, gave_up: false }
+        let lines = if settings.policy.is_some() { "cosigned lines" } else { "signed lines" };
+        Self { name, lines, bar, reported: None, parked: 0, last_progress, gave_up: false }
     }
 
     pub(super) fn update(&mut self, progress: &Progress) {
@@ -112,7 +115,7 @@ impl Watch {
         self.bar.finish_and_clear();
         let shipped = grouped(progress.next);
         match progress.lag() {
-            0 => format!("{}: all {shipped} signed lines shipped.", self.name),
+            0 => format!("{}: all {shipped} {} shipped.", self.name, self.lines),
             lag => format!("{}: {shipped} lines shipped, {} waiting.", self.name, grouped(lag)),
         }
     }

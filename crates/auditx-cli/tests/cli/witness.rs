@@ -112,6 +112,24 @@ fn a_cosigned_trail_needs_no_checkpoint_that_somebody_saved() {
 }
 
 #[test]
+fn only_cosigned_lines_are_shipped_with_a_policy() {
+    let (trail, server) = (closed(20), crate::ship::server());
+    let witness = Witness::new(&log_key(trail.path()));
+    let policy = policy(trail.path(), &witness);
+    let url = server.url("erp", server.port());
+    let ship = || auditx(&["ship", "--once", "--to", &url, "--policy", &policy], trail.path());
+    let nothing = ship();
+    assert_eq!(nothing.status, Some(0), "{}", nothing.err);
+    assert!(nothing.out.contains(": all 0 cosigned lines shipped."), "{}", nothing.out);
+    assert_eq!(cosign(trail.path(), &policy).status, Some(0));
+    let grown = logger(trail.path());
+    record(&grown, 5);
+    grown.close(auditx_tests::deadline::TIMEOUT).unwrap();
+    let shipped = ship();
+    assert!(shipped.out.contains(": all 23 cosigned lines shipped."), "{} {}", shipped.out, shipped.err);
+}
+
+#[test]
 fn a_trail_that_was_rolled_back_is_not_cosigned() {
     let trail = closed(20);
     let witness = Witness::new(&log_key(trail.path()));
