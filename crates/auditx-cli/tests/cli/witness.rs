@@ -7,6 +7,7 @@ use auditx_tests::child::Child;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::bundle::unpacked;
 use crate::program::{Ended, auditx, ended, ended_with_remarks, without_trail};
 use crate::trail::{closed, copied, directory, logger, record};
 
@@ -99,6 +100,33 @@ fn a_cosigned_trail_needs_no_checkpoint_that_somebody_saved() {
     grown.close(auditx_tests::deadline::TIMEOUT).unwrap();
     assert_eq!(cosign(trail.path(), &policy).status, Some(0));
     assert_eq!(auditx(&verify, trail.path()).status, Some(0));
+}
+
+#[test]
+fn an_archive_of_cosigned_lines_is_checked_with_the_policy() {
+    let trail = closed(20);
+    let witness = Witness::new(&log_key(trail.path()));
+    let policy = policy(trail.path(), &witness);
+    assert_eq!(cosign(trail.path(), &policy).status, Some(0));
+    let grown = logger(trail.path());
+    record(&grown, 3);
+    grown.close(auditx_tests::deadline::TIMEOUT).unwrap();
+    let checked = |query: &str, seq: u64| {
+        let out = directory();
+        let archive = out.path().join("case.zip");
+        let bundle = auditx(&["bundle", query, "-o", archive.to_str().unwrap()], trail.path());
+        assert_eq!(bundle.status, Some(0), "{}", bundle.err);
+        let proof = format!("proofs/{seq}.tlog-proof");
+        let check = ["check", &proof, "--policy", &policy];
+        ended(without_trail(&check).current_dir(unpacked(&archive).path()))
+    };
+    let cosigned = checked("\"entry 12\"", 14);
+    assert_eq!(cosigned.status, Some(0), "{} {}", cosigned.out, cosigned.err);
+    assert!(cosigned.out.contains("Cosigned by a quorum of witnesses at 20"), "{}", cosigned.out);
+    // Entry 2 was recorded again after that.
+    let latest = checked("\"entry 2\"", 4);
+    assert_eq!(latest.status, Some(1), "{}", latest.out);
+    assert!(latest.out.contains("not cosigned as the policy requires"), "{}", latest.out);
 }
 
 #[test]
