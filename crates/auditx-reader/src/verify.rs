@@ -44,7 +44,7 @@ use checkpoints::Checkpoints;
 use files::SegmentFile;
 use fold::Walked;
 use projection::Difference;
-use witnessed::{Cosigned, Open};
+use witnessed::{Open, Sought};
 use workers::CHUNK;
 
 pub use fault::{Fault, FaultKind};
@@ -109,15 +109,16 @@ impl VerifyOptions {
     }
 
     /// Default: none; without one, and without [fresh](Self::fresh) cosignatures, the answer is never
-    /// [`Answer::Intact`]. Adds a checkpoint of this trail that was kept elsewhere.
+    /// [`Answer::Intact`]. Adds a checkpoint of this trail that was kept elsewhere. Its cosignatures count for
+    /// the [policy](Self::policy).
     #[must_use]
     pub fn known(mut self, checkpoint: SignedCheckpoint) -> Self {
         self.known.push(checkpoint);
         self
     }
 
-    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint of the trail that names all
-    /// signed lines, and adds the keys of the policy's logs.
+    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint that names all signed lines,
+    /// kept with the trail or [known](Self::known), and adds the keys of the policy's logs.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy.clone());
@@ -150,8 +151,8 @@ impl VerifyOptions {
 struct Case<'a> {
     directory: &'a Path,
     options: &'a VerifyOptions,
-    /// The checkpoint that witnesses cosigned, if the policy requires one, or why there is none.
-    cosigned: &'a Result<Option<Cosigned>, String>,
+    /// The checkpoint that witnesses cosigned, if the policy requires one.
+    cosigned: &'a Sought,
     checkpoints: &'a Checkpoints,
     files: &'a [SegmentFile],
     walked: &'a Walked,
@@ -180,8 +181,7 @@ pub fn verify(
         }
         Err(error) => return Err(Error::storage("cannot examine the directory", directory, error)),
     }
-    let cosigned = options.policy.as_ref().map(|policy| witnessed::find(directory, policy)).transpose()?;
-    let cosigned = cosigned.unwrap_or(Ok(None));
+    let cosigned = witnessed::find(directory, options)?;
     let mut suspicion = None;
     for _ in 0..ATTEMPTS {
         match attempt(directory, (options, &cosigned), progress, suspicion.as_ref())? {
@@ -203,7 +203,7 @@ enum Attempt {
 
 fn attempt(
     directory: &Path,
-    (options, cosigned): (&VerifyOptions, &Result<Option<Cosigned>, String>),
+    (options, cosigned): (&VerifyOptions, &Sought),
     progress: &mut dyn FnMut(u64, u64),
     suspicion: Option<&(Fault, Option<u64>)>,
 ) -> Result<Attempt> {
@@ -220,7 +220,7 @@ there is nothing to verify";
         }
     }
     let cosigned_size =
-        cosigned.as_ref().ok().and_then(Option::as_ref).map(|cosigned| cosigned.witnessed.size);
+        cosigned.outcome.as_ref().ok().and_then(Option::as_ref).map(|cosigned| cosigned.witnessed.size);
     let compared: Vec<u64> = options.known.iter().map(SignedCheckpoint::size).chain(cosigned_size).collect();
     let Some(walked) = walk::walk(directory, (options, &compared), &checkpoints, &files, progress)? else {
         return Ok(Attempt::Retry(None));
@@ -304,6 +304,9 @@ fn remark(case: &Case<'_>, verification: &mut Verification) {
     for name in &case.checkpoints.unusable {
         let message = format!(".auditx/checkpoints/{name} cannot be read as a checkpoint");
         verification.remark(RemarkKind::UnusableHistory, None, message);
+    }
+    for size in &case.cosigned.unusable {
+        verification.remark(RemarkKind::UnusableHistory, None, witnessed::unusable(*size));
     }
     if case.checkpoints.log_name.is_none() {
         let message = ".auditx/trail.json cannot be read: no process can open the trail without it";

@@ -130,6 +130,28 @@ fn an_archive_of_cosigned_lines_is_checked_with_the_policy() {
 }
 
 #[test]
+fn a_copy_is_verified_with_the_cosigned_checkpoint_that_was_kept_elsewhere() {
+    let (server, trail, elsewhere) = (crate::ship::server(), closed(20), directory());
+    let witness = Witness::new(&log_key(trail.path()));
+    let policy = policy(trail.path(), &witness);
+    assert_eq!(cosign(trail.path(), &policy).status, Some(0));
+    let kept = elsewhere.path().join("erp.checkpoint");
+    let kept = kept.to_str().unwrap();
+    assert_eq!(auditx(&["checkpoint", "--save", kept], trail.path()).status, Some(0));
+    let shipped = auditx(&["ship", "--once", "--to", &server.url("erp", server.port())], trail.path());
+    assert_eq!(shipped.status, Some(0), "{}", shipped.err);
+
+    let from = server.url("auditor", server.port());
+    let verify = ["verify", "--from", &from, "--policy", &policy, "--fresh", "10m"];
+    let alone = ended(&mut without_trail(&verify));
+    assert_eq!(alone.status, Some(3), "{}", alone.err);
+    assert!(alone.out.contains("The reason: no checkpoint of the trail was cosigned"), "{}", alone.out);
+    let known = ended(without_trail(&verify).args(["--known", kept]));
+    assert_eq!(known.status, Some(0), "{} {}", known.out, known.err);
+    assert!(known.out.contains("  Witnessed    "), "{}", known.out);
+}
+
+#[test]
 fn a_trail_that_was_rolled_back_is_not_cosigned() {
     let trail = closed(20);
     let witness = Witness::new(&log_key(trail.path()));

@@ -216,15 +216,15 @@ fn check_known(
     Ok(check_cosigned(case, checkpoint, &keys, verification))
 }
 
-/// Compares the checkpoint that witnesses cosigned with the lines. It is a file of the trail, so one that the
-/// log did not sign is no error of the auditor.
+/// Compares the checkpoint that witnesses cosigned with the lines. It may be a file of the trail, so one that
+/// the log did not sign is no error of the auditor.
 fn check_cosigned(
     case: &Case<'_>,
     checkpoint: &SignedCheckpoint,
     keys: &[VerifierKey],
     verification: &mut Verification,
 ) -> Option<Fault> {
-    let Cosigned { checkpoint: cosigned, witnessed } = match case.cosigned {
+    let Cosigned { checkpoint: cosigned, witnessed } = match &case.cosigned.outcome {
         Ok(Some(cosigned)) => cosigned,
         Ok(None) => return None,
         Err(why) => {
