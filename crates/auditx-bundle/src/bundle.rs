@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use auditx_reader::{Error as ReadError, Prover, Search, Summary, recorded_keys};
-use auditx_tlog::InclusionProof;
+use auditx_tlog::{InclusionProof, SignedCheckpoint};
 
 use crate::archive::Archive;
 use crate::error::{Error, Result};
@@ -25,8 +25,9 @@ type Selected = Vec<Option<u64>>;
 
 /// An archive of entries of one trail with everything needed to check them elsewhere.
 ///
-/// All proofs lead to the checkpoint that was the latest when the bundle was opened. Entries that it does not
-/// cover, and legacy lines, are in the archive without a proof.
+/// All proofs lead to one checkpoint, which [`Prover::naming`] chooses: the one with the most cosignatures of
+/// witnesses that names the selected entries, or else the one that was the latest when the bundle was opened.
+/// Entries that the latest does not name, and legacy lines, are in the archive without a proof.
 pub struct Bundle {
     directory: PathBuf,
     prover: Prover,
@@ -162,10 +163,13 @@ impl Bundle {
         if seqs.is_empty() {
             return Ok(Outcome { summary, unproved: 0, keys: 0 });
         }
-        let unproved = self.write_proofs(&mut archive, selected, &seqs)?;
-        let keys = self.write_checkpoint(&mut archive)?;
+        let prover = self.prover_naming(&seqs);
+        let prover = prover.as_ref().unwrap_or(&self.prover);
+        let unproved = self.write_proofs(&mut archive, (selected, &seqs), prover)?;
+        let keys = self.write_checkpoint(&mut archive, prover.checkpoint())?;
         archive.text("README.txt", INSTRUCTIONS)?;
-        let manifest = self.manifest(range, &summary, unproved).json(archive.members())?;
+        let manifest =
+            self.manifest(range, &summary, (unproved, prover.checkpoint())).json(archive.members())?;
         archive.text("manifest.json", &manifest)?;
         let members = archive.members().iter();
         let sums: String = members.map(|member| format!("{}  {}\n", member.sha256, member.name)).collect();
@@ -174,7 +178,19 @@ impl Bundle {
         Ok(Outcome { summary, unproved, keys })
     }
 
-    fn manifest(&self, range: Range, summary: &Summary, unproved: u64) -> Manifest<'_> {
+    /// Returns a prover of all selected lines that are signed; `None` if none is.
+    fn prover_naming(&self, selected: &Selected) -> Option<Prover> {
+        let signed = self.prover.checkpoint().size();
+        let last = selected.iter().copied().flatten().filter(|seq| *seq < signed).max()?;
+        Some(self.prover.naming(last))
+    }
+
+    fn manifest<'m>(
+        &'m self,
+        range: Range,
+        summary: &Summary,
+        (unproved, checkpoint): (u64, &'m SignedCheckpoint),
+    ) -> Manifest<'m> {
         let errors = &summary.errors;
         let is_damaged = summary.fault.is_some() || errors.lines() > 0 || errors.segments() > 0;
         let fault = match self.is_confined {
@@ -190,7 +206,7 @@ impl Bundle {
             unreadable: (!self.is_confined).then(|| errors.lines()),
             unsigned: summary.unsigned,
             fault,
-            checkpoint: self.prover.checkpoint(),
+            checkpoint,
         }
     }
 
@@ -239,8 +255,8 @@ impl Bundle {
     fn write_proofs<W: Write + Seek>(
         &self,
         archive: &mut Archive<W>,
-        search: &Search,
-        selected: &Selected,
+        (search, selected): (&Search, &Selected),
+        prover: &Prover,
     ) -> Result<u64> {
         let mut expected = selected.iter();
         let mut outcome = Ok(());
@@ -251,7 +267,7 @@ impl Bundle {
             outcome = match (self.stop)() {
                 true => Err(Error::stopped()),
                 false if *seq != found.row.seq() => Err(Error::changed()),
-                false => self.write_proof(archive, *seq, self.prover.prove(&found)).map(|is_proved| {
+                false => self.write_proof(archive, *seq, prover.prove(&found)).map(|is_proved| {
                     unproved += u64::from(!is_proved);
                 }),
             };
@@ -283,8 +299,12 @@ impl Bundle {
     }
 
     /// Writes the checkpoint and the keys that the trail names, and returns their number.
-    fn write_checkpoint<W: Write + Seek>(&self, archive: &mut Archive<W>) -> Result<usize> {
-        archive.text("checkpoint", self.prover.checkpoint().as_str())?;
+    fn write_checkpoint<W: Write + Seek>(
+        &self,
+        archive: &mut Archive<W>,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<usize> {
+        archive.text("checkpoint", checkpoint.as_str())?;
         let recorded = recorded_keys(&self.directory)?;
         let mut text = String::from(
             "# These keys come from the trail itself. Before you rely on them, compare them with the key\n\

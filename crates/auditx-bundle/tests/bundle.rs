@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use auditx_bundle::{Bundle, Error, Outcome};
 use auditx_core::{AuditLogger, Config};
-use auditx_reader::{Moment, Query, Search};
+use auditx_reader::{Moment, Query, Search, latest_checkpoint};
+use auditx_tlog::{InclusionProof, Policy, SignedCheckpoint, Signer as _, SigningKey, WitnessKey};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zip::ZipArchive;
@@ -31,11 +32,15 @@ fn packed(trail: &TempDir, options: impl FnOnce(Bundle) -> Bundle) -> (Result<Ou
     (outcome, out.into_inner())
 }
 
-fn manifest(archive: Vec<u8>) -> Value {
+fn member(archive: &[u8], name: &str) -> String {
     let mut text = String::new();
     let mut archive = ZipArchive::new(Cursor::new(archive)).unwrap();
-    archive.by_name("manifest.json").unwrap().read_to_string(&mut text).unwrap();
-    serde_json::from_str(&text).unwrap()
+    archive.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+    text
+}
+
+fn manifest(archive: &[u8]) -> Value {
+    serde_json::from_str(&member(archive, "manifest.json")).unwrap()
 }
 
 #[test]
@@ -43,7 +48,7 @@ fn as_many_entries_as_allowed_are_packed_and_one_more_is_an_error() {
     let trail = trail(5);
     let (outcome, archive) = packed(&trail, |bundle| bundle.max_entries(5));
     assert_eq!(outcome.unwrap().summary.found, 5);
-    assert_eq!(manifest(archive)["selected"], 5);
+    assert_eq!(manifest(&archive)["selected"], 5);
     let error = packed(&trail, |bundle| bundle.max_entries(4)).0.unwrap_err();
     assert!(error.is_too_large(), "{error}");
     assert_eq!(error.to_string(), "more than 4 entries are selected: narrow the search");
@@ -65,7 +70,7 @@ fn lines_from_a_seq_on_are_neither_packed_nor_counted() {
     let trail = trail(5);
     let (outcome, archive) = packed(&trail, |bundle| bundle.before(4));
     assert_eq!(outcome.unwrap().summary.found, 2);
-    let manifest = manifest(archive);
+    let manifest = manifest(&archive);
     assert_eq!((&manifest["selected"], &manifest["without_proof"]), (&json!(2), &json!(0)));
     assert_eq!((&manifest["range"]["lines"], &manifest["range"]["last_seq"]), (&json!(4), &json!(3)));
 }
@@ -120,4 +125,59 @@ fn an_output_that_fails_is_the_source_of_the_error() {
 fn a_directory_without_a_trail_is_missing() {
     let error = Bundle::open(tempfile::tempdir().unwrap().path()).unwrap_err();
     assert!(error.is_missing(), "{error}");
+}
+
+/// Cosigns the latest checkpoint of a trail and keeps it there. Returns a policy that requires the cosignature.
+fn cosign(trail: &TempDir) -> Policy {
+    let checkpoint = latest_checkpoint(trail.path()).unwrap();
+    let (name, signer) = ("witness.example.com/w1", SigningKey::generate());
+    let key = WitnessKey::new(name, &signer.public_key()).unwrap();
+    let line = checkpoint.cosign(name, &signer, 1_800_000_000).unwrap();
+    let cosigned = checkpoint.with_cosignature(&line, &key).unwrap();
+    let kept = trail.path().join(".auditx/cosigned");
+    std::fs::create_dir_all(&kept).unwrap();
+    std::fs::write(kept.join(cosigned.size().to_string()), cosigned.as_str()).unwrap();
+    Policy::parse(format!("witness w1 {key}\nquorum w1\n").as_bytes()).unwrap()
+}
+
+/// Records one more entry, which the cosigned checkpoint does not name.
+fn grow(trail: &TempDir, description: &str) {
+    let logger = AuditLogger::open(Config::new(trail.path())).unwrap();
+    logger.log(description).record().unwrap();
+    logger.close(Duration::from_secs(60)).unwrap();
+}
+
+#[test]
+fn an_archive_of_entries_that_a_cosigned_checkpoint_names_has_the_cosignatures() {
+    let trail = trail(5);
+    let policy = cosign(&trail);
+    grow(&trail, "Stock counted");
+    let (outcome, archive) = packed(&trail, |bundle| bundle);
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.summary.found, outcome.unproved), (5, 0));
+    let checkpoint = member(&archive, "checkpoint");
+    let signed = SignedCheckpoint::parse(checkpoint.as_bytes()).unwrap();
+    assert_eq!(policy.witnessed_at(&signed, 1_800_000_000), Ok(Some(1_800_000_000)));
+    assert_eq!(manifest(&archive)["checkpoint"]["size"], signed.size());
+    for seq in 2..7 {
+        let proof = member(&archive, &format!("proofs/{seq}.tlog-proof"));
+        let proof = InclusionProof::parse(proof.as_bytes()).unwrap();
+        assert_eq!(proof.checkpoint().as_str(), checkpoint, "{seq}");
+    }
+}
+
+#[test]
+fn an_archive_with_an_entry_after_the_cosigned_checkpoint_has_the_latest() {
+    let trail = trail(5);
+    cosign(&trail);
+    grow(&trail, "Invoice 5 posted");
+    let latest = latest_checkpoint(trail.path()).unwrap();
+    let (outcome, archive) = packed(&trail, |bundle| bundle);
+    assert_eq!(outcome.unwrap().unproved, 0);
+    assert_eq!(member(&archive, "checkpoint"), latest.as_str());
+    // Without that entry, it has the cosigned one.
+    let end = latest.size() - 2;
+    let (outcome, archive) = packed(&trail, |bundle| bundle.before(end));
+    assert_eq!(outcome.unwrap().summary.found, 5);
+    assert_ne!(member(&archive, "checkpoint"), latest.as_str());
 }

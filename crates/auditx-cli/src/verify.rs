@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// A public key of the trail, or a file that contains it; repeatable
     #[arg(long = "key", value_name = "VKEY")]
     keys: Vec<String>,
-    /// A checkpoint of the trail that was kept elsewhere (`auditx checkpoint --save`); repeatable
+    /// A checkpoint of the trail that was kept elsewhere (`auditx checkpoint --save`), or was cosigned; repeatable
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
     /// Require the cosignatures of this policy (C2SP tlog-policy): keys of logs and witnesses, and a quorum
@@ -72,6 +72,7 @@ Examples:
   auditx verify --dir /var/log/erp --trail worker-1      one of the trails below a directory
   auditx verify --json | jq .answer
   auditx verify --from postgres://auditor@db/audit --trail-id 4db6 --key erp.vkey
+  auditx verify --from postgres://auditor@db/audit --known erp.checkpoint --policy erp.policy --fresh 10m
 
 Exit status: 0 intact, 1 broken, 2 an error, 3 no fault found, but not everything could be checked";
 

@@ -1,6 +1,7 @@
 //! Reads the latest checkpoint of a trail, and those that witnesses cosigned. Signatures are not checked here.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use auditx_store::{checkpoint_path, cosigned_history};
@@ -35,20 +36,49 @@ pub fn latest_checkpoint(directory: &Path) -> Result<SignedCheckpoint> {
 /// # Errors
 /// `is_storage` if they cannot be listed.
 pub fn cosigned_checkpoints(directory: &Path) -> Result<Vec<SignedCheckpoint>> {
-    let directory = cosigned_history(directory);
-    let entries = match fs::read_dir(&directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => {
-            return Err(Error::storage("cannot list the cosigned checkpoints", &directory, error));
+    let sizes = cosigned_sizes(directory)?;
+    Ok(sizes.into_iter().filter_map(|size| read_cosigned(directory, size).ok().flatten()).collect())
+}
+
+/// Returns the sizes of the checkpoints that witnesses cosigned, largest first, according to the names of
+/// their files: one for each segment, and a few more.
+///
+/// # Errors
+/// `is_storage` if they cannot be listed.
+pub(crate) fn cosigned_sizes(trail: &Path) -> Result<Vec<u64>> {
+    let directory = cosigned_history(trail);
+    let failed = |error| Error::storage("cannot list the cosigned checkpoints", &directory, error);
+    let mut sizes = Vec::new();
+    match fs::read_dir(&directory) {
+        Ok(entries) => {
+            for entry in entries {
+                // The lock and an unfinished file have other names.
+                sizes.extend(entry.map_err(failed)?.file_name().to_str().and_then(size_named));
+            }
         }
-    };
-    let is_named =
-        |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().parse::<u64>().is_ok());
-    let paths = entries.flatten().map(|entry| entry.path()).filter(|path| is_named(path));
-    let notes = paths.filter_map(|path| file::read_small(&path).ok().flatten());
-    let mut found: Vec<SignedCheckpoint> =
-        notes.filter_map(|note| SignedCheckpoint::parse(&note).ok()).collect();
-    found.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.size()));
-    Ok(found)
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(sizes)
+}
+
+/// The file is not the checkpoint that its name says, or cannot be read.
+#[derive(Debug)]
+pub(crate) struct Unusable;
+
+/// Reads the checkpoint of this size that witnesses cosigned; `None` if there is no such file.
+pub(crate) fn read_cosigned(
+    trail: &Path,
+    size: u64,
+) -> std::result::Result<Option<SignedCheckpoint>, Unusable> {
+    let note = file::read_small(&cosigned_history(trail).join(size.to_string())).map_err(|_| Unusable)?;
+    let Some(note) = note else { return Ok(None) };
+    let checkpoint = SignedCheckpoint::parse(&note).map_err(|_| Unusable)?;
+    if checkpoint.size() == size { Ok(Some(checkpoint)) } else { Err(Unusable) }
+}
+
+/// Returns the size of the checkpoint in the file with this name.
+fn size_named(name: &str) -> Option<u64> {
+    name.parse().ok().filter(|size: &u64| size.to_string() == name)
 }

@@ -6,39 +6,37 @@
 //! the proof with a key that they already know.
 
 mod nodes;
+mod signer;
+mod cosigned;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use auditx_format::control_record::StoredRecord;
 use auditx_store::{Tiles, checkpoint_path};
-use auditx_tlog::{
-    ConsistencyProof, Hash, InclusionProof, NodeIndex, SignedCheckpoint, Submission, VerifierKey,
-};
+use auditx_tlog::{ConsistencyProof, InclusionProof, SignedCheckpoint, Submission};
 
-use crate::checkpoint::{cosigned_checkpoints, latest_checkpoint};
+use crate::checkpoint::latest_checkpoint;
 use crate::error::{Error, Result};
 use crate::find::find_unchecked;
 use crate::head::Head;
-use crate::keys::recorded_keys;
 use crate::line::Line;
 use crate::lines::Lines;
 use crate::search::Found;
-use crate::signed_leaves::SignedLeaves;
 use crate::verify::{Remark, RemarkKind, VerifyOptions, verify};
 
-/// Reads the nodes that a proof needs.
-type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_format::Result<Vec<Hash>>;
+use nodes::{ProofFailure, with_nodes};
+use signer::ensure_signed;
+
+pub use signer::recorded_signer;
 
 /// What to do if a trail and its checkpoint disagree.
 const ADVICE: &str = "run `auditx verify` to see where";
 
-/// Proves that the trail contains the line with this number, under its latest checkpoint, or under the one with
-/// the most signatures that witnesses cosigned and that names the line. For an erased line, the proof holds the
-/// hash in its stub.
+/// Proves that the trail contains the line with this number, under the checkpoint that [`Prover::naming`]
+/// chooses. For an erased line, the proof holds the hash in its stub.
 ///
 /// Costs reading the line's segment up to the line, and a few nodes from the tile cache; if the cache is
-/// missing or wrong, one pass over all lines. Memory is constant.
+/// missing or wrong, one pass over all lines, and one for each cosigned checkpoint. Memory is constant.
 ///
 /// ```
 /// use auditx_tlog::InclusionProof;
@@ -60,25 +58,21 @@ const ADVICE: &str = "run `auditx verify` to see where";
 /// `is_missing` if there is no trail or no checkpoint, or the line is not signed yet or was retired;
 /// `is_corrupt` if the trail differs from what was signed; `is_storage` or `is_refused` if it cannot be read.
 pub fn prove(directory: &Path, seq: u64) -> Result<InclusionProof> {
-    let mut prover = Prover::open(directory)?;
+    let prover = Prover::open(directory)?;
     prover.ensure_signed(seq)?;
     let line = signed_line(directory, seq)?;
-    let proof = |prover: &Prover| prover.prove_at(seq, line.bytes(), || (line.path(), line.offset()));
-    for cosigned in cosigned_with(directory, &prover.checkpoint, |cosigned| cosigned.size() > seq) {
-        let latest = std::mem::replace(&mut prover.checkpoint, cosigned);
-        if let Ok(proof) = proof(&prover) {
-            return Ok(proof);
-        }
-        prover.checkpoint = latest;
-    }
-    proof(&prover)
+    prover.naming(seq).prove_at(seq, line.bytes(), || (line.path(), line.offset()))
 }
 
-/// Proves many lines of a trail, all under the checkpoint that was the latest when the prover was opened.
+/// Proves many lines of a trail, all under one checkpoint: that which was the latest when the prover was
+/// opened, or a [cosigned](Self::naming) one.
 ///
 /// For lines that were already read; [`prove`] finds the line first.
 pub struct Prover {
     directory: PathBuf,
+    /// The latest checkpoint.
+    latest: SignedCheckpoint,
+    /// The checkpoint of the proofs.
     checkpoint: SignedCheckpoint,
     tiles: Tiles,
     trouble: Option<String>,
@@ -108,12 +102,27 @@ impl Prover {
                 (latest, trouble)
             }
         };
-        // The same checkpoint, with more signatures.
-        let is_same = |cosigned: &SignedCheckpoint| {
-            (cosigned.size(), cosigned.root()) == (checkpoint.size(), checkpoint.root())
-        };
-        let checkpoint = cosigned_with(directory, &checkpoint, is_same).pop().unwrap_or(checkpoint);
-        Ok(Self { directory: directory.to_owned(), checkpoint, tiles: Tiles::open(directory), trouble })
+        let latest = cosigned::with_cosignatures(directory, checkpoint);
+        let (directory, tiles) = (directory.to_owned(), Tiles::open(directory));
+        Ok(Self { directory, checkpoint: latest.clone(), latest, tiles, trouble })
+    }
+
+    /// Returns a prover under the checkpoint with the most cosignatures of witnesses among those that name all
+    /// lines up to this one: the latest, and the 16 largest others that witnesses cosigned. Of several it is
+    /// the largest. Cosignatures are counted, not verified.
+    ///
+    /// Costs reading these checkpoints, and a few nodes from the tile cache; if the cache is missing or wrong,
+    /// one pass over all lines for each.
+    #[must_use]
+    pub fn naming(&self, seq: u64) -> Self {
+        let best = cosigned::best(&self.directory, &self.latest, seq);
+        Self {
+            directory: self.directory.clone(),
+            latest: self.latest.clone(),
+            checkpoint: best.unwrap_or_else(|| self.latest.clone()),
+            tiles: Tiles::open(&*self.directory),
+            trouble: self.trouble.clone(),
+        }
     }
 
     /// The first difference from what was signed that a check of the checkpoint found; `None` if it found
@@ -133,7 +142,8 @@ impl Prover {
     /// wrong, one pass over all lines.
     ///
     /// # Errors
-    /// `is_missing` if the line is not signed yet or has no number; otherwise as [`prove`].
+    /// `is_missing` if the line is not signed yet, not named by the checkpoint, or has no number; otherwise as
+    /// [`prove`].
     pub fn prove(&self, found: &Found<'_>) -> Result<InclusionProof> {
         let Some(seq) = found.row.seq() else {
             let message = "a legacy line has no sequence number and is in no tree";
@@ -144,11 +154,14 @@ impl Prover {
     }
 
     fn ensure_signed(&self, seq: u64) -> Result<()> {
-        let size = self.checkpoint.size();
-        if seq < size {
+        let (latest, size) = (self.latest.size(), self.checkpoint.size());
+        let message = if seq >= latest {
+            format!("line {seq} is not signed yet: the latest checkpoint names {latest} lines")
+        } else if seq >= size {
+            format!("line {seq} is not named by the cosigned checkpoint of {size} lines")
+        } else {
             return Ok(());
-        }
-        let message = format!("line {seq} is not signed yet: the latest checkpoint names {size} lines");
+        };
         Err(Error::missing(message, &self.directory))
     }
 
@@ -172,27 +185,6 @@ impl Prover {
             }
         })
     }
-}
-
-/// Returns the cosigned checkpoints that are as good as the latest one: of the same log, and signed with the
-/// same key. Those with the most signatures come first.
-fn cosigned_with(
-    directory: &Path,
-    latest: &SignedCheckpoint,
-    is_wanted: impl Fn(&SignedCheckpoint) -> bool,
-) -> Vec<SignedCheckpoint> {
-    let mut cosigned = cosigned_checkpoints(directory).unwrap_or_default();
-    cosigned.retain(|cosigned| cosigned.size() <= latest.size() && is_wanted(cosigned));
-    if cosigned.is_empty() {
-        return cosigned;
-    }
-    let signer = recorded_signer(directory, latest).ok().flatten();
-    cosigned.retain(|cosigned| {
-        signer.as_ref().is_some_and(|key| cosigned.verify(std::slice::from_ref(key)).is_ok())
-    });
-    // Stable: the largest first among equals.
-    cosigned.sort_by_key(|cosigned| std::cmp::Reverse(cosigned.signature_count()));
-    cosigned
 }
 
 /// Proves that the trail of the newer checkpoint begins with all lines of the older one. Both may be any
@@ -271,76 +263,6 @@ fn check_checkpoint(directory: &Path, doubt: &str, checkpoint: &SignedCheckpoint
 fn stale(remarks: &[Remark]) -> Option<String> {
     let remark = remarks.iter().find(|remark| remark.kind == RemarkKind::StaleCheckpoint)?;
     remark.examples.first().map(|example| example.message.clone())
-}
-
-/// Fails if no key that the trail names signed the checkpoint. A trail that names none accepts any.
-///
-/// Costs and errors are those of [`recorded_signer`].
-fn ensure_signed(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<()> {
-    recorded_signer(directory, checkpoint).map(drop)
-}
-
-/// Returns the key that the trail names and that signed the checkpoint; `None` if the trail names no key,
-/// because the records that did were retired.
-///
-/// Costs reading `.auditx/control.jsonl`; if no key in a line of it that is in the tree signed the
-/// checkpoint, reading every line once.
-///
-/// # Errors
-/// `is_corrupt` if the trail names keys and none of them signed it; otherwise as [`recorded_keys`].
-pub fn recorded_signer(directory: &Path, checkpoint: &SignedCheckpoint) -> Result<Option<VerifierKey>> {
-    let is_signed_by = |key: &VerifierKey| checkpoint.verify(std::slice::from_ref(key)).is_ok();
-    let signed_leaves = SignedLeaves::open(Tiles::open(directory), checkpoint);
-    let copies = signed_leaves.and_then(|leaves| leaves.control_records(directory)).unwrap_or_default();
-    let copied: Vec<&VerifierKey> = copies.iter().flatten().filter_map(StoredRecord::signing_key).collect();
-    if let Some(&key) = copied.iter().rfind(|key| is_signed_by(key)) {
-        return Ok(Some(key.clone()));
-    }
-    let recorded = recorded_keys(directory)?;
-    if copied.is_empty() && recorded.is_empty() {
-        return Ok(None);
-    }
-    if let Some(recorded) = recorded.into_iter().rfind(|recorded| is_signed_by(&recorded.key)) {
-        return Ok(Some(recorded.key));
-    }
-    let message = "the checkpoint is not signed with a key that the trail names: run `auditx verify`";
-    Err(Error::corrupt(message, &checkpoint_path(directory)))
-}
-
-/// Why a proof cannot be made.
-enum ProofFailure {
-    /// The trail cannot be read.
-    Read(Error),
-    /// The nodes do not lead to what was signed.
-    Mismatch(auditx_format::Error),
-}
-
-/// Makes a proof with nodes from the tile cache, or with nodes computed from the lines if the cache does not
-/// suffice.
-fn with_nodes<P>(
-    directory: &Path,
-    tiles: &Tiles,
-    size: u64,
-    make: impl Fn(Read<'_>) -> auditx_format::Result<P>,
-) -> Result<P, ProofFailure> {
-    // A missing node leaves fewer nodes than requested, which cannot make a proof.
-    let mut cached = |wanted: &[NodeIndex]| {
-        Ok(wanted.iter().map_while(|(level, index)| tiles.node(*level, *index)).collect())
-    };
-    match make(&mut cached) {
-        Err(error) if !error.is_invalid() => {}
-        outcome => return outcome.map_err(ProofFailure::Mismatch),
-    }
-    let mut unreadable = None;
-    let mut computed = |wanted: &[NodeIndex]| {
-        let nodes = nodes::of_lines(directory, size, wanted);
-        Ok(nodes.unwrap_or_else(|error| {
-            unreadable = Some(error);
-            Vec::new()
-        }))
-    };
-    let outcome = make(&mut computed);
-    outcome.map_err(|error| unreadable.map_or(ProofFailure::Mismatch(error), ProofFailure::Read))
 }
 
 /// Returns the line with this number, which a checkpoint names.

@@ -45,7 +45,7 @@ use checkpoints::Checkpoints;
 use files::SegmentFile;
 use fold::Walked;
 use projection::Difference;
-use witnessed::{Cosigned, Open};
+use witnessed::{Open, Sought};
 
 pub use fault::{Fault, FaultKind};
 pub use options::VerifyOptions;
@@ -61,9 +61,8 @@ const ATTEMPTS: usize = 20;
 struct Case<'a> {
     directory: &'a Path,
     options: &'a VerifyOptions,
-    /// The checkpoint that witnesses cosigned or the parent trail recorded, or why there is no such one; `None`
-    /// if the auditor requires none.
-    cosigned: &'a Result<Option<Cosigned>, String>,
+    /// The checkpoint that witnesses cosigned or the parent trail recorded, if the auditor requires one.
+    cosigned: &'a Sought,
     checkpoints: &'a Checkpoints,
     files: &'a [SegmentFile],
     walked: &'a Walked,
@@ -114,7 +113,7 @@ enum Attempt {
 
 fn attempt(
     directory: &Path,
-    (options, cosigned): (&VerifyOptions, &Result<Option<Cosigned>, String>),
+    (options, cosigned): (&VerifyOptions, &Sought),
     progress: &mut dyn FnMut(u64, u64),
     suspicion: Option<&(Fault, Option<u64>)>,
 ) -> Result<Attempt> {
@@ -158,9 +157,9 @@ there is nothing to verify";
 }
 
 /// Returns the sizes of the trees whose roots are compared with those of checkpoints from outside.
-fn compared(options: &VerifyOptions, cosigned: &Result<Option<Cosigned>, String>) -> Vec<u64> {
+fn compared(options: &VerifyOptions, cosigned: &Sought) -> Vec<u64> {
     let mut sizes: Vec<u64> = options.known.iter().map(SignedCheckpoint::size).collect();
-    if let Ok(Some(cosigned)) = cosigned {
+    if let Ok(Some(cosigned)) = &cosigned.outcome {
         sizes.push(cosigned.witnessed.size);
         sizes.extend(cosigned.recorded.iter().map(|head| head.size));
     }
@@ -223,6 +222,9 @@ fn remark(case: &Case<'_>, verification: &mut Verification) {
     for name in &case.checkpoints.unusable {
         let message = format!(".auditx/checkpoints/{name} cannot be read as a checkpoint");
         verification.remark(RemarkKind::UnusableHistory, None, message);
+    }
+    for size in &case.cosigned.unusable {
+        verification.remark(RemarkKind::UnusableHistory, None, witnessed::unusable(*size));
     }
     if case.checkpoints.log_name.is_none() {
         let message = ".auditx/trail.json cannot be read: no process can open the trail without it";

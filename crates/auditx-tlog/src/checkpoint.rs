@@ -160,10 +160,10 @@ impl SignedCheckpoint {
         })
     }
 
-    /// Returns the number of its signatures. They are not verified.
+    /// Returns the number of its signatures whose names are not that of the log. They are not verified.
     #[must_use]
-    pub fn signature_count(&self) -> usize {
-        self.note.signatures.len()
+    pub fn cosignature_count(&self) -> usize {
+        self.note.signatures.iter().filter(|signature| signature.name() != self.origin()).count()
     }
 
     fn with_signatures<'s>(&self, signatures: impl Iterator<Item = &'s NoteSignature>) -> Result<Self> {

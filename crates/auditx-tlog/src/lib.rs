@@ -44,6 +44,6 @@ pub use proof::{ConsistencyProof, InclusionProof, ProofFault};
 pub use submission::Submission;
 pub use tree::{
     CompactRange, Hash, NodeIndex, ReadNodes, hash_from_hex, is_consistent, is_included, leaf_hash,
-    leaf_hashes, node_hash, node_hashes, prove_consistency, prove_inclusion, to_hex,
+    leaf_hashes, node_hash, node_hashes, prove_consistency, prove_inclusion, root_of, to_hex,
 };
 pub use vkey::is_key_name;

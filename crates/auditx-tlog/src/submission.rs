@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::checkpoint::SignedCheckpoint;
 use crate::error::{Error, Result};
-use crate::tree::{self, CompactRange, Hash, NodeIndex, ReadNodes};
+use crate::tree::{self, CompactRange, Hash, ReadNodes};
 
 /// The largest number of hashes of a proof.
 const LONGEST_PROOF: usize = 63;
@@ -41,8 +41,7 @@ impl Submission {
         }
         let proof = tree::prove_consistency(old_size, size, read)?;
         let submission = Self { old_size, proof, checkpoint };
-        let frontier = CompactRange::frontier(old_size, &read(&frontier_nodes(old_size))?)?;
-        if frontier.root().is_some_and(|old_root| submission.extends(&old_root)) {
+        if submission.extends(&tree::root_of(old_size, read)?) {
             return Ok(submission);
         }
         let message = format!("the first {old_size} lines are not those of the signed tree of {size} lines");
@@ -109,18 +108,6 @@ impl fmt::Display for Submission {
         self.proof.iter().try_for_each(|hash| writeln!(f, "{}", BASE64_STANDARD.encode(hash)))?;
         write!(f, "\n{}", self.checkpoint)
     }
-}
-
-/// Returns the complete subtrees of a tree, largest first.
-fn frontier_nodes(size: u64) -> Vec<NodeIndex> {
-    let ones = (0..64_u8).rev().filter(|level| size >> level & 1 == 1);
-    let mut begin = 0;
-    ones.map(|level| {
-        let index = begin >> level;
-        begin += 1_u64 << level;
-        (level, index)
-    })
-    .collect()
 }
 
 #[cfg(test)]

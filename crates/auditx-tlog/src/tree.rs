@@ -9,7 +9,9 @@ use crate::error::{Error, Result};
 mod lanes;
 mod path;
 
-pub use path::{NodeIndex, ReadNodes, is_consistent, is_included, prove_consistency, prove_inclusion};
+pub use path::{
+    NodeIndex, ReadNodes, is_consistent, is_included, prove_consistency, prove_inclusion, root_of,
+};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];

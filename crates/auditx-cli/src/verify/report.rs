@@ -143,7 +143,10 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
         Reason::NotWitnessed => (
             "That witnesses saw the trail: no checkpoint has the cosignatures that the policy requires."
                 .to_owned(),
-            format!("The reason: {}", found.unwitnessed.as_deref().unwrap_or_default()),
+            format!(
+                "The reason: {}. A cosigned checkpoint that was kept elsewhere counts too: --known FILE",
+                found.unwitnessed.as_deref().unwrap_or_default()
+            ),
         ),
         Reason::NotFresh => (
             match &found.witnessed {

@@ -10,7 +10,7 @@ use zip::ZipArchive;
 use crate::program::{auditx, command, ended, without_trail};
 use crate::trail::{closed, directory};
 
-fn unpacked(archive: &Path) -> tempfile::TempDir {
+pub(crate) fn unpacked(archive: &Path) -> tempfile::TempDir {
     let elsewhere = directory();
     ZipArchive::new(File::open(archive).unwrap()).unwrap().extract(elsewhere.path()).unwrap();
     elsewhere

@@ -7,6 +7,7 @@ use auditx_tests::child::Child;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::bundle::unpacked;
 use crate::program::{Ended, auditx, ended, ended_with_remarks, without_trail};
 use crate::trail::{closed, copied, directory, logger, record};
 
@@ -127,6 +128,60 @@ fn only_cosigned_lines_are_shipped_with_a_policy() {
     grown.close(auditx_tests::deadline::TIMEOUT).unwrap();
     let shipped = ship();
     assert!(shipped.out.contains(": all 23 cosigned lines shipped."), "{} {}", shipped.out, shipped.err);
+
+    let from = server.url("auditor", server.port());
+    let copy = ended(&mut without_trail(&["verify", "--from", &from, "--policy", &policy, "--fresh", "10m"]));
+    assert_eq!(copy.status, Some(0), "{} {}", copy.out, copy.err);
+    assert!(copy.out.contains("  Witnessed    23 lines"), "{}", copy.out);
+}
+
+#[test]
+fn an_archive_of_cosigned_lines_is_checked_with_the_policy() {
+    let trail = closed(20);
+    let witness = Witness::new(&log_key(trail.path()));
+    let policy = policy(trail.path(), &witness);
+    assert_eq!(cosign(trail.path(), &policy).status, Some(0));
+    let grown = logger(trail.path());
+    record(&grown, 3);
+    grown.close(auditx_tests::deadline::TIMEOUT).unwrap();
+    let checked = |query: &str, seq: u64| {
+        let out = directory();
+        let archive = out.path().join("case.zip");
+        let bundle = auditx(&["bundle", query, "-o", archive.to_str().unwrap()], trail.path());
+        assert_eq!(bundle.status, Some(0), "{}", bundle.err);
+        let proof = format!("proofs/{seq}.tlog-proof");
+        let check = ["check", &proof, "--policy", &policy];
+        ended(without_trail(&check).current_dir(unpacked(&archive).path()))
+    };
+    let cosigned = checked("\"entry 12\"", 14);
+    assert_eq!(cosigned.status, Some(0), "{} {}", cosigned.out, cosigned.err);
+    assert!(cosigned.out.contains("Cosigned by a quorum of witnesses at 20"), "{}", cosigned.out);
+    // Entry 2 was recorded again after that.
+    let latest = checked("\"entry 2\"", 4);
+    assert_eq!(latest.status, Some(1), "{}", latest.out);
+    assert!(latest.out.contains("not cosigned as the policy requires"), "{}", latest.out);
+}
+
+#[test]
+fn a_copy_is_verified_with_the_cosigned_checkpoint_that_was_kept_elsewhere() {
+    let (server, trail, elsewhere) = (crate::ship::server(), closed(20), directory());
+    let witness = Witness::new(&log_key(trail.path()));
+    let policy = policy(trail.path(), &witness);
+    assert_eq!(cosign(trail.path(), &policy).status, Some(0));
+    let kept = elsewhere.path().join("erp.checkpoint");
+    let kept = kept.to_str().unwrap();
+    assert_eq!(auditx(&["checkpoint", "--save", kept], trail.path()).status, Some(0));
+    let shipped = auditx(&["ship", "--once", "--to", &server.url("erp", server.port())], trail.path());
+    assert_eq!(shipped.status, Some(0), "{}", shipped.err);
+
+    let from = server.url("auditor", server.port());
+    let verify = ["verify", "--from", &from, "--policy", &policy, "--fresh", "10m"];
+    let alone = ended(&mut without_trail(&verify));
+    assert_eq!(alone.status, Some(3), "{}", alone.err);
+    assert!(alone.out.contains("The reason: no checkpoint of the trail was cosigned"), "{}", alone.out);
+    let known = ended(without_trail(&verify).args(["--known", kept]));
+    assert_eq!(known.status, Some(0), "{} {}", known.out, known.err);
+    assert!(known.out.contains("  Witnessed    "), "{}", known.out);
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! Computes tree nodes from the lines, for when the tile cache cannot be used: one pass over the trail and a
-//! few hashes in memory per node.
+//! Tree nodes for proofs: from the tile cache or, if it does not suffice, computed from the lines, which costs
+//! one pass over the trail and a few hashes in memory per node.
 
 use std::path::Path;
 
 use auditx_format::control_record::StoredRecord;
+use auditx_store::Tiles;
 use auditx_tlog::{CompactRange, Hash, NodeIndex, leaf_of};
 
 use super::ADVICE;
@@ -11,12 +12,51 @@ use crate::error::{Error, Result};
 use crate::line::Line;
 use crate::lines::Lines;
 
+/// Reads the nodes that a proof needs.
+pub(super) type Read<'r> = &'r mut dyn FnMut(&[NodeIndex]) -> auditx_format::Result<Vec<Hash>>;
+
+/// Why a proof cannot be made.
+pub(super) enum ProofFailure {
+    /// The trail cannot be read.
+    Read(Error),
+    /// The nodes do not lead to what was signed.
+    Mismatch(auditx_format::Error),
+}
+
+/// Makes a proof with nodes from the tile cache, or with nodes computed from the lines if the cache does not
+/// suffice.
+pub(super) fn with_nodes<P>(
+    directory: &Path,
+    tiles: &Tiles,
+    size: u64,
+    make: impl Fn(Read<'_>) -> auditx_format::Result<P>,
+) -> Result<P, ProofFailure> {
+    // A missing node leaves fewer nodes than requested, which cannot make a proof.
+    let mut cached = |wanted: &[NodeIndex]| {
+        Ok(wanted.iter().map_while(|(level, index)| tiles.node(*level, *index)).collect())
+    };
+    match make(&mut cached) {
+        Err(error) if !error.is_invalid() => {}
+        outcome => return outcome.map_err(ProofFailure::Mismatch),
+    }
+    let mut unreadable = None;
+    let mut computed = |wanted: &[NodeIndex]| {
+        let nodes = of_lines(directory, size, wanted);
+        Ok(nodes.unwrap_or_else(|error| {
+            unreadable = Some(error);
+            Vec::new()
+        }))
+    };
+    let outcome = make(&mut computed);
+    outcome.map_err(|error| unreadable.map_or(ProofFailure::Mismatch(error), ProofFailure::Read))
+}
+
 /// Returns the requested nodes of the tree over the first `size` lines. Retired lines are represented by the
 /// hashes in the record of their retirement.
 ///
 /// # Errors
 /// `is_corrupt` if lines are missing or out of order; otherwise as reading.
-pub(super) fn of_lines(directory: &Path, size: u64, wanted: &[NodeIndex]) -> Result<Vec<Hash>> {
+fn of_lines(directory: &Path, size: u64, wanted: &[NodeIndex]) -> Result<Vec<Hash>> {
     let mut pass: Option<Pass> = None;
     for line in Lines::all(directory)? {
         let line = line?;

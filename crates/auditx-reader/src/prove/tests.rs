@@ -5,11 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use auditx_core::{AuditLogger, Cadence, Compression, Config, KeySource, Retention};
-use auditx_store::{AUDITX_DIR, checkpoint_history, checkpoint_path, sealed_segments};
+use auditx_store::{AUDITX_DIR, checkpoint_history, sealed_segments};
 use auditx_tlog::{Signer, SigningKey, VerifierKey};
 use tempfile::TempDir;
 
 use super::*;
+use crate::keys::recorded_keys;
 use crate::sample::{TIMEOUT, until_compressed};
 
 struct Trail {

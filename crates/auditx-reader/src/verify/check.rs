@@ -230,7 +230,8 @@ fn check_recorded(
     keys: &[VerifierKey],
     verification: &mut Verification,
 ) -> Result<Option<Fault>> {
-    let (Ok(Some(Cosigned { recorded, .. })), Some(parent)) = (case.cosigned, &case.options.parent) else {
+    let (Ok(Some(Cosigned { recorded, .. })), Some(parent)) = (&case.cosigned.outcome, &case.options.parent)
+    else {
         return Ok(None);
     };
     for head in recorded {
@@ -243,15 +244,15 @@ fn check_recorded(
     Ok(None)
 }
 
-/// Compares the checkpoint that witnesses cosigned with the lines. It is a file of the trail, so one that the
-/// log did not sign is no error of the auditor.
+/// Compares the checkpoint that witnesses cosigned with the lines. It may be a file of the trail, so one that
+/// the log did not sign is no error of the auditor.
 fn check_cosigned(
     case: &Case<'_>,
     checkpoint: &SignedCheckpoint,
     keys: &[VerifierKey],
     verification: &mut Verification,
 ) -> Option<Fault> {
-    let Cosigned { checkpoint: cosigned, witnessed, .. } = match case.cosigned {
+    let Cosigned { checkpoint: cosigned, witnessed, .. } = match &case.cosigned.outcome {
         Ok(Some(cosigned)) => cosigned,
         Ok(None) => return None,
         Err(why) => {

@@ -70,15 +70,16 @@ impl VerifyOptions {
     }
 
     /// Default: none; without one, and without [fresh](Self::fresh) cosignatures, the answer is never
-    /// [`Answer::Intact`]. Adds a checkpoint of this trail that was kept elsewhere.
+    /// [`Answer::Intact`]. Adds a checkpoint of this trail that was kept elsewhere. Its cosignatures count for
+    /// the [policy](Self::policy).
     #[must_use]
     pub fn known(mut self, checkpoint: SignedCheckpoint) -> Self {
         self.known.push(checkpoint);
         self
     }
 
-    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint of the trail that names all
-    /// signed lines, and adds the keys of the policy's logs.
+    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint that names all signed lines,
+    /// kept with the trail or [known](Self::known), and adds the keys of the policy's logs.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy.clone());

@@ -14,5 +14,6 @@ mod rotation;
 mod segments;
 mod signatures;
 mod times;
+mod witnesses;
 
 use super::*;

@@ -1,5 +1,6 @@
-//! Finds the largest checkpoint in `.auditx/cosigned` that a quorum of witnesses cosigned.
+//! Finds the largest checkpoint of the trail that a quorum of witnesses cosigned.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,8 +10,7 @@ use serde::Serialize;
 use super::VerifyOptions;
 use super::parent::RecordedHead;
 use super::verification::Verification;
-use crate::checkpoint::{cosigned_checkpoints, latest_checkpoint};
-use crate::error::Result;
+use crate::checkpoint::{Unusable, cosigned_sizes, latest_checkpoint, read_cosigned};
 
 /// A checkpoint that a quorum of witnesses saw as the newest of its log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,49 +36,97 @@ pub(super) struct Cosigned {
     pub(super) recorded: Vec<RecordedHead>,
 }
 
-/// Returns the checkpoint that vouches for the trail; `None` if the auditor requires none.
-///
-/// # Errors
-/// Why there is no such checkpoint. As the outer error, if the checkpoints or the parent trail cannot be read.
-pub(super) fn find(directory: &Path, options: &VerifyOptions) -> Result<Result<Option<Cosigned>, String>> {
-    if let Some(parent) = &options.parent {
-        let Ok(latest) = latest_checkpoint(directory) else {
-            return Ok(Err("the trail has no checkpoint".to_owned()));
-        };
-        return Ok(parent.records_of(latest.origin())?.map(Some));
-    }
-    options.policy.as_ref().map_or(Ok(Ok(None)), |policy| cosigned(directory, policy))
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Sought {
+    /// The largest checkpoint that a quorum cosigned; `None` if no cosignature is required. Or why there is none.
+    pub(super) outcome: Result<Option<Cosigned>, String>,
+    /// The sizes in the names of files that are not what these say, among those that were read.
+    pub(super) unusable: Vec<u64>,
 }
 
-/// Returns the largest checkpoint that the witnesses of the policy cosigned; `None` if it requires no
-/// cosignature. Whether the log signed it is left to verification, which knows the keys that replaced each other.
+/// Finds the checkpoint that vouches for the trail: in its parent trail, or among those that witnesses cosigned.
 ///
 /// # Errors
-/// Why there is no such checkpoint. `is_storage`, as the outer error, if they cannot be listed.
-fn cosigned(directory: &Path, policy: &Policy) -> Result<Result<Option<Cosigned>, String>> {
-    if policy.needs_no_witness() {
-        return Ok(Ok(None));
-    }
+/// If the checkpoints or the parent trail cannot be read.
+pub(super) fn find(directory: &Path, options: &VerifyOptions) -> crate::error::Result<Sought> {
+    let Some(parent) = &options.parent else { return cosigned(directory, options) };
+    let outcome = match latest_checkpoint(directory) {
+        Ok(latest) => parent.records_of(latest.origin())?.map(Some),
+        Err(_) => Err("the trail has no checkpoint".to_owned()),
+    };
+    Ok(Sought { outcome, unusable: Vec::new() })
+}
+
+/// Finds the largest checkpoint that the witnesses of the policy cosigned: in `.auditx/cosigned`, the latest one,
+/// and among those that the auditor has. Whether the log signed it is left to verification, which knows the keys that replaced
+/// each other. Files are read until one is found.
+///
+/// # Errors
+/// `is_storage` if the files cannot be listed.
+fn cosigned(directory: &Path, options: &VerifyOptions) -> crate::error::Result<Sought> {
+    let mut sought = Sought { outcome: Ok(None), unusable: Vec::new() };
+    let Some(policy) = options.policy.as_ref().filter(|policy| !policy.needs_no_witness()) else {
+        return Ok(sought);
+    };
     let latest = latest_checkpoint(directory).ok();
+    // The latest checkpoint of a copy has the cosignatures with which it was shipped.
+    let known = options.known.iter().chain(&latest);
+    let known: Vec<_> = known.filter(|known| known.cosignature_count() > 0).collect();
+    let sizes = known.iter().map(|known| known.size()).chain(cosigned_sizes(directory)?);
     let mut why = None;
-    for checkpoint in cosigned_checkpoints(directory)? {
-        let size = checkpoint.size();
-        if latest.as_ref().is_some_and(|latest| latest.origin() != checkpoint.origin()) {
-            why.get_or_insert_with(|| format!("the checkpoint of {size} lines belongs to another log"));
-            continue;
+    for size in sizes.collect::<BTreeSet<u64>>().into_iter().rev() {
+        let file = read_cosigned(directory, size).unwrap_or_else(|Unusable| {
+            sought.unusable.push(size);
+            why.get_or_insert_with(|| unusable(size));
+            None
+        });
+        let known = known.iter().copied().filter(|known| known.size() == size);
+        let mut best: Option<Cosigned> = None;
+        for checkpoint in merged(known.cloned().chain(file).collect()) {
+            match examine(&checkpoint, policy, latest.as_ref()) {
+                Ok(at) if best.as_ref().is_none_or(|best| best.witnessed.at < at) => {
+                    let witnessed = Witnessed { size, at, parent: None };
+                    best = Some(Cosigned { checkpoint, witnessed, recorded: Vec::new() });
+                }
+                Ok(_) => {}
+                Err(missing) => drop(why.get_or_insert(missing)),
+            }
         }
-        match policy.witnessed_at(&checkpoint, now()) {
-            Ok(None) => return Ok(Ok(None)),
-            Ok(Some(at)) => {
-                let witnessed = Witnessed { size, at, parent: None };
-                return Ok(Ok(Some(Cosigned { checkpoint, witnessed, recorded: Vec::new() })));
-            }
-            Err(missing) => {
-                why.get_or_insert_with(|| format!("the checkpoint of {size} lines: {missing}"));
-            }
+        if best.is_some() {
+            sought.outcome = Ok(best);
+            return Ok(sought);
         }
     }
-    Ok(Err(why.unwrap_or_else(|| "no checkpoint of the trail was cosigned".to_owned())))
+    sought.outcome = Err(why.unwrap_or_else(|| "no checkpoint of the trail was cosigned".to_owned()));
+    Ok(sought)
+}
+
+/// Returns the message about a file that is not what its name says.
+pub(super) fn unusable(size: u64) -> String {
+    format!(".auditx/cosigned/{size} cannot be read as a checkpoint")
+}
+
+/// Returns the copies, each with the cosignatures of those that are of the same checkpoint.
+fn merged(copies: Vec<SignedCheckpoint>) -> Vec<SignedCheckpoint> {
+    let with_others = |copy: &SignedCheckpoint| {
+        copies.iter().fold(copy.clone(), |merged, other| merged.merged(other).unwrap_or(merged))
+    };
+    copies.iter().map(with_others).collect()
+}
+
+/// Returns when a quorum had seen the checkpoint, in seconds since 1970, or why it counts for nothing.
+fn examine(
+    checkpoint: &SignedCheckpoint,
+    policy: &Policy,
+    latest: Option<&SignedCheckpoint>,
+) -> Result<u64, String> {
+    let size = checkpoint.size();
+    if latest.is_some_and(|latest| latest.origin() != checkpoint.origin()) {
+        return Err(format!("the checkpoint of {size} lines belongs to another log"));
+    }
+    let at = policy.witnessed_at(checkpoint, now());
+    at.map(Option::unwrap_or_default).map_err(|missing| format!("the checkpoint of {size} lines: {missing}"))
 }
 
 /// What the witnesses leave open.

@@ -85,14 +85,14 @@ fn cosignatures_of_others_or_of_other_checkpoints_do_not_count() {
     let newer = checkpoint.cosign(key.name(), &cast.witnesses[0].0, 99).unwrap();
     let renewed = checkpoint.with_cosignature(&newer, key).unwrap();
     assert_eq!(policy.witnessed_at(&renewed, NOW), Ok(Some(99)));
-    assert_eq!(renewed.signature_count(), checkpoint.signature_count());
+    assert_eq!(renewed.cosignature_count(), checkpoint.cosignature_count());
     // An older answer, or one of many lines, does not replace it.
     let older: String =
         (1..50).map(|time| checkpoint.cosign(key.name(), &cast.witnesses[0].0, time).unwrap()).collect();
     assert_eq!(renewed.with_cosignature(&older, key).unwrap().as_str(), renewed.as_str());
     // Copies are merged, also with those of keys that are not known here.
     let both = cast.cosigned(&[(1, 7)]).merged(&checkpoint).unwrap();
-    assert_eq!((both.signature_count(), both.cosigned_at(key)), (3, Some(10)));
+    assert_eq!((both.cosignature_count(), both.cosigned_at(key)), (2, Some(10)));
     assert!(both.has_signers_of(&checkpoint) && !checkpoint.has_signers_of(&both));
     assert!(other.merged(&checkpoint).unwrap_err().is_invalid());
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::key::SigningKey;
-use crate::tree::{CompactRange, leaf_hash};
+use crate::tree::{CompactRange, NodeIndex, leaf_hash};
 
 /// The example of C2SP tlog-witness.
 const EXAMPLE: &str = "old 20852014\n\

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Hash, node_hash};
+use super::{CompactRange, Hash, node_hash};
 use crate::error::{Error, Result};
 
 /// A complete subtree: its level, 0 for leaves, and its index in that level.
@@ -11,6 +11,27 @@ pub type NodeIndex = (u8, u64);
 
 /// Reads the hashes of nodes, in the same order.
 pub type ReadNodes<'r, E> = &'r mut dyn FnMut(&[NodeIndex]) -> Result<Vec<Hash>, E>;
+
+/// Returns the root of the tree of the first `size` leaves. `read` is called once.
+///
+/// # Errors
+/// The error of `read`; `is_corrupt` if it returns too few hashes.
+pub fn root_of<E: From<Error>>(size: u64, read: ReadNodes<'_, E>) -> Result<Hash, E> {
+    let frontier = CompactRange::frontier(size, &read(&frontier_nodes(size))?)?;
+    Ok(frontier.root().ok_or_else(|| Error::corrupt("the nodes do not begin with the first line"))?)
+}
+
+/// Returns the complete subtrees of a tree, largest first.
+fn frontier_nodes(size: u64) -> Vec<NodeIndex> {
+    let ones = (0..64_u8).rev().filter(|level| size >> level & 1 == 1);
+    let mut begin = 0;
+    ones.map(|level| {
+        let index = begin >> level;
+        begin += 1_u64 << level;
+        (level, index)
+    })
+    .collect()
+}
 
 /// Returns the audit path of a leaf, from the leaf's sibling to the root's child. `read` is called once.
 ///
