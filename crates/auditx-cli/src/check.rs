@@ -1,5 +1,7 @@
 //! `auditx check`: checks a proof with only a public key.
 
+mod parent;
+
 use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use serde::Serialize;
 use crate::evidence;
 use crate::failure::{Failure, Status};
 use crate::terminal::{self, sanitized};
+use parent::Recorded;
 
 /// Check a proof from `auditx prove`, without the trail
 ///
@@ -28,6 +31,10 @@ pub(crate) struct Arguments {
     /// Require the cosignatures of this policy (C2SP tlog-policy); its logs count as keys
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// The proof that the parent trail recorded the checkpoint, from `auditx prove --parent`; --policy is then
+    /// that of the parent trail
+    #[arg(long, value_name = "PROOF", requires_all = ["keys", "policy"])]
+    parent: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -37,6 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   auditx check line-42.proof --key erp.vkey
   auditx check line-42.proof --policy erp.policy
+  auditx check line-42.proof --key branch.vkey --parent line-42.proof.parent --policy parent.policy
   auditx prove 42 | ssh auditor auditx check - --key @erp.vkey
 
 Exit status: 0 proved, 1 not proved, 2 an error";
@@ -60,7 +68,11 @@ struct Checked<'p> {
     /// The root of the checkpoint, in hexadecimal.
     root: String,
     signed_by: Vec<String>,
-    /// The latest time at which a quorum of witnesses had seen the checkpoint, in seconds since 1970.
+    /// Where the parent trail recorded the checkpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded: Option<Recorded>,
+    /// The latest time at which a quorum of witnesses had seen the checkpoint, or that of the parent trail, in
+    /// seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     witnessed_at: Option<u64>,
 }
@@ -82,15 +94,17 @@ enum Statement<'p> {
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let mut keys = evidence::keys(&arguments.keys)?;
     let policy = arguments.policy.as_deref().map(evidence::policy).transpose()?;
-    if let Some(policy) = &policy {
+    if let Some(policy) = policy.as_ref().filter(|_| arguments.parent.is_none()) {
         keys.extend(policy.logs().iter().filter(|log| !keys.contains(log)).cloned().collect::<Vec<_>>());
     }
+    let of_parent = arguments.parent.as_deref().map(evidence::read).transpose()?;
+    let of_parent = of_parent.map(|text| InclusionProof::parse(&text)).transpose()?;
     let text = evidence::read(&arguments.proof)?;
     if text.starts_with(OF_CONSISTENCY) {
         let proof = ConsistencyProof::parse(&text)?;
         let statement = Statement::Consistency { older_size: proof.older().size() };
         let checked = Checked::of(proof.check(&keys), statement, proof.newer(), &keys);
-        print(&checked.witnessed(policy.as_ref(), proof.newer()), arguments.json)
+        print(&checked.witnessed(policy.as_ref(), of_parent.as_ref(), proof.newer()), arguments.json)
     } else {
         let proof = InclusionProof::parse(&text)?;
         let statement = Statement::Inclusion {
@@ -99,7 +113,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
             line: String::from_utf8_lossy(proof.line()),
         };
         let checked = Checked::of(proof.check(&keys), statement, proof.checkpoint(), &keys);
-        print(&checked.witnessed(policy.as_ref(), proof.checkpoint()), arguments.json)
+        let checked = checked.witnessed(policy.as_ref(), of_parent.as_ref(), proof.checkpoint());
+        print(&checked, arguments.json)
     }
 }
 
@@ -119,20 +134,29 @@ impl<'p> Checked<'p> {
             size: checkpoint.size(),
             root: to_hex(checkpoint.root()),
             signed_by: signers.into_iter().map(ToString::to_string).collect(),
+            recorded: None,
             witnessed_at: None,
         }
     }
 
-    /// Requires the cosignatures of the policy.
-    fn witnessed(mut self, policy: Option<&Policy>, checkpoint: &SignedCheckpoint) -> Self {
-        match policy.map(|policy| policy.witnessed_at(checkpoint, evidence::now())) {
-            None => {}
-            Some(Ok(at)) => self.witnessed_at = at,
-            Some(Err(missing)) if self.why.is_none() => {
-                self.answer = Answer::NotProved;
-                self.why = Some(format!("its checkpoint is not cosigned as the policy requires: {missing}"));
-            }
-            Some(Err(_)) => {}
+    /// Requires the cosignatures of the policy: of the checkpoint or, with a parent trail, of the one that names
+    /// its record.
+    fn witnessed(
+        mut self,
+        policy: Option<&Policy>,
+        of_parent: Option<&InclusionProof>,
+        checkpoint: &SignedCheckpoint,
+    ) -> Self {
+        let Some(policy) = policy.filter(|_| self.why.is_none()) else { return self };
+        let recorded = of_parent.map(|proof| parent::recorded(proof, policy, checkpoint)).transpose();
+        let cosigned = of_parent.map_or(checkpoint, InclusionProof::checkpoint);
+        let outcome = recorded.and_then(|recorded| match policy.witnessed_at(cosigned, evidence::now()) {
+            Ok(at) => Ok((recorded, at)),
+            Err(missing) => Err(format!("its checkpoint is not cosigned as the policy requires: {missing}")),
+        });
+        match outcome {
+            Ok(found) => (self.recorded, self.witnessed_at) = found,
+            Err(why) => (self.answer, self.why) = (Answer::NotProved, Some(why)),
         }
         self
     }
@@ -176,6 +200,9 @@ fn print_result(out: &mut impl Write, checked: &Checked<'_>) -> Result<(), Failu
 fn print_signers(out: &mut impl Write, checked: &Checked<'_>) -> Result<(), Failure> {
     for key in &checked.signed_by {
         writeln!(out, "Signed with {}", sanitized(key))?;
+    }
+    if let Some(Recorded { log, seq, at }) = &checked.recorded {
+        writeln!(out, "Recorded in line {seq} of the parent trail {} at {at}", sanitized(log))?;
     }
     if let Some(at) = checked.witnessed_at {
         writeln!(out, "Cosigned by a quorum of witnesses at {} or later", evidence::time(at))?;

@@ -65,7 +65,7 @@ pub use inspect::{
 pub use keys::{RecordedKey, key_in_directory, recorded_keys};
 pub use line::Line;
 pub use lines::{Lines, Unfinished};
-pub use prove::{Prover, prove, prove_consistency, recorded_signer, submission};
+pub use prove::{Prover, prove, prove_consistency, prove_with_parent, recorded_signer, submission};
 pub use query::{
     Query, QueryError, SqlCondition, SqlParameter, TimeBase, Warning, Zone, ZoneError, end_moment_of,
     field_named, is_equal, length_of, moment_of, nearest_field, sortable_number,
@@ -74,8 +74,8 @@ pub use search::{Cursor, Found, Order, ReadErrors, Search, SearchError, Source, 
 pub use state::{EntryRef, Existence, KnownField, RecordAt, RecordState, Since};
 pub use trails::{FoundTrails, find_trails, is_trail};
 pub use verify::{
-    Answer, Fault, FaultKind, Occurrence, ParentTrail, Reason, Remark, RemarkKind, Signatory, Verification,
-    VerifyOptions, Witnessed, verify,
+    Answer, Fault, FaultKind, Occurrence, ParentRecord, ParentTrail, Reason, Remark, RemarkKind, Signatory,
+    Verification, VerifyOptions, Witnessed, verify,
 };
 
 // The code blocks of the README are compiled and run as tests.

@@ -7,6 +7,7 @@
 
 mod nodes;
 mod signer;
+mod parent;
 mod cosigned;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use crate::verify::{Remark, RemarkKind, VerifyOptions, verify};
 use nodes::{ProofFailure, with_nodes};
 use signer::ensure_signed;
 
+pub use parent::prove_with_parent;
 pub use signer::recorded_signer;
 
 /// What to do if a trail and its checkpoint disagree.

@@ -49,7 +49,7 @@ use witnessed::{Open, Sought};
 
 pub use fault::{Fault, FaultKind};
 pub use options::VerifyOptions;
-pub use parent::ParentTrail;
+pub use parent::{ParentRecord, ParentTrail};
 pub use remark::{Occurrence, Remark, RemarkKind};
 pub use verification::{Answer, Reason, Signatory, Verification};
 pub use witnessed::Witnessed;

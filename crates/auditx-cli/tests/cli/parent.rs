@@ -9,8 +9,8 @@ use auditx_tlog::SignedCheckpoint;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::program::{Ended, auditx};
-use crate::trail::{closed, copied, logger, record};
+use crate::program::{Ended, auditx, ended, without_trail};
+use crate::trail::{closed, copied, directory, logger, record};
 use crate::witness::{Witness, cosign, log_key, policy};
 
 /// Two trails, the witness that records them in a parent trail, and the witness of that one.
@@ -98,6 +98,49 @@ fn one_cosigned_checkpoint_of_a_parent_trail_vouches_for_its_children() {
         let verified = family.verify(child, "10m");
         assert_eq!(verified.status, Some(0), "{} {}", verified.out, verified.err);
     }
+}
+
+#[test]
+fn a_line_is_proved_by_the_record_in_the_parent_trail() {
+    let mut family = Family::new();
+    family.submit(0);
+    family.near.end(Signal::TERM);
+    let (child, elsewhere) = (family.children[0].path(), directory());
+    let (proof, parent) = (elsewhere.path().join("7.proof"), family.parent.to_str().unwrap());
+    let proof = proof.to_str().unwrap();
+    let proved = auditx(&["prove", "7", "--parent", parent, "-o", proof], child);
+    assert_eq!(proved.status, Some(0), "{}", proved.err);
+    let key = log_key(child);
+    let of_parent = format!("{proof}.parent");
+    let check = |of_parent: &str| {
+        let arguments =
+            ["check", proof, "--key", &key, "--policy", &family.policies.1, "--parent", of_parent];
+        ended(&mut without_trail(&arguments))
+    };
+    let checked = check(&of_parent);
+    assert_eq!(checked.status, Some(0), "{} {}", checked.out, checked.err);
+    assert!(checked.out.contains("Proved: line 7 is among the first 23 lines"), "{}", checked.out);
+    assert!(checked.out.contains(" of the parent trail "), "{}", checked.out);
+    assert!(checked.out.contains("Cosigned by a quorum of witnesses at 20"), "{}", checked.out);
+
+    // The proof of another line of the parent trail.
+    let other = elsewhere.path().join("other.proof");
+    let other = other.to_str().unwrap();
+    assert_eq!(auditx(&["prove", "0", "-o", other], &family.parent).status, Some(0));
+    let unrelated = check(other);
+    assert_eq!(unrelated.status, Some(1), "{} {}", unrelated.out, unrelated.err);
+    assert!(unrelated.out.contains("does not record the checkpoint of the proof"), "{}", unrelated.out);
+    // One of a trail that is not in the policy.
+    assert_eq!(auditx(&["prove", "0", "-o", other], child).status, Some(0));
+    let foreign = check(other);
+    assert_eq!(foreign.status, Some(1), "{} {}", foreign.out, foreign.err);
+    assert!(foreign.out.contains("Not proved: the proof of the parent trail: "), "{}", foreign.out);
+
+    let unrecorded = family.children[1].path();
+    let missing = auditx(&["prove", "1", "--parent", parent, "-o", other], unrecorded);
+    assert_eq!(missing.status, Some(2), "{}", missing.out);
+    let why = "no checkpoint that names line 1 is recorded in the parent trail";
+    assert!(missing.err.contains(why), "{}", missing.err);
 }
 
 fn grow(trail: &Path, count: usize) {

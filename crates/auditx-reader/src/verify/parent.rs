@@ -1,8 +1,9 @@
 //! A parent trail: its lines are the checkpoints of other trails, so that witnesses need to cosign only its
 //! own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use auditx_format::moment::Moment;
 use auditx_format::row::{Field, Row};
 use auditx_tlog::{Hash, SignedCheckpoint, VerifierKey};
 use memchr::memmem::Finder;
@@ -11,7 +12,6 @@ use serde_json::Value;
 use super::verification::{Answer, Verification};
 use super::witnessed::{Cosigned, Witnessed};
 use crate::error::Result;
-use crate::line::Line;
 use crate::lines::Lines;
 
 /// A trail that records the checkpoints of other trails, as `auditx witness --trail` does, and that was
@@ -53,16 +53,13 @@ impl ParentTrail {
             Ok(state) => state,
             Err(why) => return Ok(Err(why.clone())),
         };
-        // As it stands in a line.
-        let name = Value::from(log).to_string();
-        let (finder, mut found) = (Finder::new(&name), Found::default());
-        for line in Lines::all(&self.directory)? {
-            let line = line?;
-            match line.seq() {
-                Some(seq) if seq >= cosigned.size => break,
-                Some(seq) if finder.find(line.bytes()).is_some() => found.add(seq, &line, log),
-                _ => {}
+        let mut found = Found::default();
+        for record in ParentRecord::all(&self.directory, log)? {
+            let record = record?;
+            if record.seq >= cosigned.size {
+                break;
             }
+            found.add(record);
         }
         let Some((newest, at)) = found.newest else {
             return Ok(Err(format!("the parent trail {parent} has no cosigned line with its checkpoint")));
@@ -74,11 +71,10 @@ impl ParentTrail {
 
     /// Returns whether one of these keys signed a recorded checkpoint. Reads the lines before it again.
     pub(super) fn is_signed(&self, head: &RecordedHead, log: &str, keys: &[VerifierKey]) -> Result<bool> {
-        for line in Lines::all(&self.directory)? {
-            let line = line?;
-            if line.seq() == Some(head.seq) {
-                let recorded = line.row().ok().and_then(|row| recorded(&row, log));
-                return Ok(recorded.is_some_and(|(checkpoint, _)| checkpoint.verify(keys).is_ok()));
+        for record in ParentRecord::all(&self.directory, log)? {
+            let record = record?;
+            if record.seq == head.seq {
+                return Ok(record.checkpoint.verify(keys).is_ok());
             }
         }
         Ok(false)
@@ -94,6 +90,47 @@ pub(super) struct RecordedHead {
     pub(super) seq: u64,
 }
 
+/// An entry of a parent trail that records a checkpoint.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ParentRecord {
+    /// The number of its line.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Moment,
+    /// The recorded checkpoint, unchecked.
+    pub checkpoint: SignedCheckpoint,
+}
+
+impl ParentRecord {
+    /// Reads a line that records a checkpoint of this log. `None` for any other line.
+    #[must_use]
+    pub fn read(line: &[u8], log: &str) -> Option<Self> {
+        let row = Row::read(line).ok()?;
+        if row.text(Field::EntityType) != "log" || row.text(Field::EntityId) != log {
+            return None;
+        }
+        let checkpoint = row.get(Field::Metadata)?.member("checkpoint")?.text()?;
+        let checkpoint = SignedCheckpoint::parse(checkpoint.as_bytes()).ok()?;
+        let record = Self { seq: row.seq()?, at: row.moment()?, checkpoint };
+        (record.checkpoint.origin() == log).then_some(record)
+    }
+
+    /// Reads all records of this log in the trail in this directory, in order.
+    ///
+    /// # Errors
+    /// If the trail cannot be listed or, for an item, read.
+    pub(crate) fn all(directory: &Path, log: &str) -> Result<impl Iterator<Item = Result<Self>>> {
+        // As it stands in a line.
+        let name = Finder::new(Value::from(log).to_string().as_bytes()).into_owned();
+        let log = log.to_owned();
+        Ok(Lines::all(directory)?.filter_map(move |line| match line {
+            Ok(line) => name.find(line.bytes()).and_then(|_| Self::read(line.bytes(), &log)).map(Ok),
+            Err(error) => Some(Err(error)),
+        }))
+    }
+}
+
 #[derive(Default)]
 struct Found {
     /// All that differ from the one before them, in order.
@@ -103,23 +140,11 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, seq: u64, line: &Line, log: &str) {
-        let Some((checkpoint, at)) = line.row().ok().and_then(|row| recorded(&row, log)) else { return };
+    fn add(&mut self, ParentRecord { seq, at, checkpoint }: ParentRecord) {
         let (size, root) = (checkpoint.size(), *checkpoint.root());
         if self.heads.last().is_none_or(|last| (last.size, last.root) != (size, root)) {
             self.heads.push(RecordedHead { size, root, seq });
         }
-        self.newest = Some((checkpoint, at));
+        self.newest = Some((checkpoint, u64::try_from(at.micros() / 1_000_000).unwrap_or(0)));
     }
-}
-
-/// Returns the checkpoint of this log that an entry records, and when it was recorded, in seconds since 1970.
-fn recorded(row: &Row<'_>, log: &str) -> Option<(SignedCheckpoint, u64)> {
-    if row.text(Field::EntityType) != "log" || row.text(Field::EntityId) != log {
-        return None;
-    }
-    let checkpoint = row.get(Field::Metadata)?.member("checkpoint")?.text()?;
-    let checkpoint = SignedCheckpoint::parse(checkpoint.as_bytes()).ok()?;
-    let at = u64::try_from(row.moment()?.micros() / 1_000_000).ok()?;
-    (checkpoint.origin() == log).then_some((checkpoint, at))
 }

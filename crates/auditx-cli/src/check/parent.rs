@@ -1,0 +1,32 @@
+//! Checks that a parent trail recorded the checkpoint of a proof.
+
+use auditx_reader::ParentRecord;
+use auditx_tlog::{InclusionProof, Policy, SignedCheckpoint};
+use serde::Serialize;
+
+/// The record in the parent trail.
+#[derive(Debug, Serialize)]
+pub(super) struct Recorded {
+    /// The name of the parent trail.
+    pub(super) log: String,
+    pub(super) seq: u64,
+    /// When it was recorded, according to the parent trail.
+    pub(super) at: String,
+}
+
+/// Returns the record of this checkpoint that a proof of the parent trail has, or why it proves nothing.
+pub(super) fn recorded(
+    proof: &InclusionProof,
+    policy: &Policy,
+    checkpoint: &SignedCheckpoint,
+) -> Result<Recorded, String> {
+    proof.check(policy.logs()).map_err(|fault| format!("the proof of the parent trail: {fault}"))?;
+    let (log, seq) = (proof.checkpoint().origin().to_owned(), proof.index());
+    let of = |checkpoint: &SignedCheckpoint| (checkpoint.size(), *checkpoint.root());
+    match ParentRecord::read(proof.line(), checkpoint.origin()) {
+        Some(record) if of(&record.checkpoint) == of(checkpoint) => {
+            Ok(Recorded { log, seq, at: record.at.to_string() })
+        }
+        _ => Err(format!("line {seq} of the parent trail {log} does not record the checkpoint of the proof")),
+    }
+}
