@@ -1,5 +1,6 @@
 //! Submissions that are cosigned, refused, repeated or at the same time, and a witness that is killed.
 
+mod judge;
 mod kills;
 
 use std::sync::Arc;
