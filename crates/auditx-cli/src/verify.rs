@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// A public key of the trail, or a file that contains it; repeatable
     #[arg(long = "key", value_name = "VKEY")]
     keys: Vec<String>,
-    /// A checkpoint of the trail that was kept elsewhere (`auditx checkpoint --save`), or was cosigned; repeatable
+    /// A checkpoint of the trail that was kept elsewhere (`auditx checkpoint --save`) or cosigned; repeatable
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
     /// Require the cosignatures of this policy (C2SP tlog-policy): keys of logs and witnesses, and a quorum

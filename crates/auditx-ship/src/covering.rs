@@ -93,8 +93,6 @@ fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use auditx_tlog::{Signer as _, SigningKey, VerifierKey, WitnessKey};
     use tempfile::TempDir;
 

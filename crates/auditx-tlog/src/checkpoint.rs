@@ -13,7 +13,8 @@ use crate::tree::Hash;
 /// A tree head and its signatures, as found in `.auditx/checkpoint`, in `checkpoint` records and in proofs.
 ///
 /// Parsing accepts only the canonical form: no extension lines, no other notation of numbers or base64. It
-/// does not verify signatures; use [`SignedCheckpoint::verify`]. Cloning is cheap.
+/// does not verify signatures; use [`SignedCheckpoint::verify`]. Logs that auditx does not write may have
+/// [extension lines](Self::parse_extended). Cloning is cheap.
 #[derive(Clone)]
 pub struct SignedCheckpoint {
     note: Arc<ParsedNote>,
@@ -35,6 +36,16 @@ impl SignedCheckpoint {
     /// `is_corrupt`, with the reason.
     pub fn parse(note: &[u8]) -> Result<Self> {
         Ok(Self { note: Arc::new(ParsedNote::parse(note)?) })
+    }
+
+    /// Parses a signed note whose tree head may be followed by extension lines (C2SP tlog-checkpoint). They
+    /// are signed and cosigned with it and otherwise have no meaning; cosignatures with ML-DSA-44 do not
+    /// include them. The checkpoints of a trail have none.
+    ///
+    /// # Errors
+    /// `is_corrupt`, with the reason.
+    pub fn parse_extended(note: &[u8]) -> Result<Self> {
+        Ok(Self { note: Arc::new(ParsedNote::parse_extended(note)?) })
     }
 
     /// Signs a tree head with each signer under the log's name, and verifies each signature. A logger does
@@ -168,7 +179,7 @@ impl SignedCheckpoint {
 
     fn with_signatures<'s>(&self, signatures: impl Iterator<Item = &'s NoteSignature>) -> Result<Self> {
         let lines: String = signatures.map(NoteSignature::line).collect();
-        Self::parse(format!("{}\n{lines}", self.note.head()).as_bytes())
+        Self::parse_extended(format!("{}\n{lines}", self.note.head()).as_bytes())
     }
 }
 

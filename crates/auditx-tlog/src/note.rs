@@ -1,6 +1,6 @@
 //! Signed notes with a tree head as their text: C2SP signed-note and tlog-checkpoint.
 //!
-//! Parsing accepts exactly the bytes that [`signed`] writes: one spelling for each note, no extension lines.
+//! Parsing accepts one spelling for each note: the bytes that [`signed`] writes.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
@@ -66,10 +66,22 @@ impl std::fmt::Display for SignatureFault {
 
 impl std::error::Error for SignatureFault {}
 
+fn malformed(what: &str) -> Error {
+    Error::corrupt(format!("not a signed checkpoint: {what}"))
+}
+
 impl ParsedNote {
     /// Parses a note whose text is a tree head without extension lines.
     pub(crate) fn parse(note: &[u8]) -> Result<Self> {
-        let malformed = |what: &str| Error::corrupt(format!("not a signed checkpoint: {what}"));
+        let parsed = Self::parse_extended(note)?;
+        if parsed.head().lines().count() > 3 {
+            return Err(malformed("its text has more lines than a tree head with origin, size and root"));
+        }
+        Ok(parsed)
+    }
+
+    /// Parses a note whose text is a tree head and any extension lines.
+    pub(crate) fn parse_extended(note: &[u8]) -> Result<Self> {
         if note.len() > MAX_NOTE {
             return Err(malformed("it is too long"));
         }
@@ -79,8 +91,8 @@ impl ParsedNote {
         }
         let (head, signatures) =
             note.split_once("\n\n").ok_or_else(|| malformed("it is not a signed note"))?;
-        let lines: Vec<&str> = head.split('\n').collect();
-        let [origin, size, root] = lines[..] else {
+        let mut lines = head.splitn(4, '\n');
+        let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next()) else {
             return Err(malformed("its text is not a tree head with origin, size and root"));
         };
         let signatures = signatures
@@ -99,7 +111,11 @@ impl ParsedNote {
         if size > MAX_LINES {
             return Err(malformed("its size exceeds that of any trail"));
         }
-        let head = tree_head(origin, size, &root).map_err(|_| malformed("it has no origin"))?;
+        let mut head = tree_head(origin, size, &root).map_err(|_| malformed("it has no origin"))?;
+        // None of the extension lines is empty: the first empty line ends the text.
+        if let Some(extension) = lines.next() {
+            head += &format!("{extension}\n");
+        }
         let text = signed(&head, &signatures);
         if text != note {
             return Err(malformed("it is not in canonical form"));
@@ -107,7 +123,7 @@ impl ParsedNote {
         Ok(Self { text, head_len: head.len(), signatures, origin: origin.to_owned(), size, root })
     }
 
-    /// Returns the part of the text that is signed.
+    /// Returns the part of the text that is signed, with any extension lines.
     pub(crate) fn head(&self) -> &str {
         &self.text[..self.head_len]
     }
@@ -165,7 +181,7 @@ impl NoteSignature {
     }
 }
 
-/// Returns the text that is signed.
+/// Returns the text that is signed, without extension lines.
 pub(crate) fn tree_head(origin: &str, size: u64, root: &Hash) -> Result<String> {
     if origin.is_empty() || origin.contains('\n') {
         return Err(Error::invalid("a checkpoint needs the name of its log, on one line"));

@@ -48,7 +48,7 @@ impl Submission {
         Err(Error::corrupt(message).into())
     }
 
-    /// Parses a body.
+    /// Parses a body. The checkpoint may have extension lines.
     ///
     /// # Errors
     /// `is_corrupt`, with the reason.
@@ -69,7 +69,7 @@ impl Submission {
             let hash = BASE64_STANDARD.decode(line).ok().and_then(|hash| hash.try_into().ok());
             proof.push(hash.ok_or_else(|| malformed("its hashes are not 32 bytes in base64 each"))?);
         }
-        let checkpoint = SignedCheckpoint::parse(note.as_bytes())?;
+        let checkpoint = SignedCheckpoint::parse_extended(note.as_bytes())?;
         if old_size > checkpoint.size() {
             return Err(malformed("the old size is larger than the checkpoint"));
         }

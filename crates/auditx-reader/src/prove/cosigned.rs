@@ -21,9 +21,9 @@ pub(super) fn with_cosignatures(directory: &Path, latest: SignedCheckpoint) -> S
     copy.and_then(|copy| latest.merged(&copy).ok()).unwrap_or(latest)
 }
 
-/// Returns the checkpoint with the most cosignatures that names this line, and of these the largest; `None` if
-/// the latest has as many. Only the 16 largest ones count. It is as good as the latest: signed with the same
-/// key, and the lines lead to it.
+/// Returns the checkpoint with the most cosignatures that names this line, and of these the largest; `None`
+/// if the latest has as many. Only the 16 largest ones count. It is as good as the latest: signed with the
+/// same key, and the lines lead to it.
 ///
 /// Costs reading these files, and the checkpoint's frontier from the tile cache; if the cache is missing or
 /// wrong, one pass over all lines.

@@ -1,5 +1,5 @@
-//! Tree nodes for proofs: from the tile cache or, if it does not suffice, computed from the lines, which costs
-//! one pass over the trail and a few hashes in memory per node.
+//! Tree nodes for proofs: from the tile cache or, if it does not suffice, computed from the lines, which
+//! costs one pass over the trail and a few hashes in memory per node.
 
 use std::path::Path;
 

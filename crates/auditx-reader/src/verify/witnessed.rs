@@ -39,7 +39,8 @@ pub(super) struct Cosigned {
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Sought {
-    /// The largest checkpoint that a quorum cosigned; `None` if no cosignature is required. Or why there is none.
+    /// The largest checkpoint that a quorum cosigned; `None` if no cosignature is required. Or why no
+    /// checkpoint counts.
     pub(super) outcome: Result<Option<Cosigned>, String>,
     /// The sizes in the names of files that are not what these say, among those that were read.
     pub(super) unusable: Vec<u64>,
@@ -58,9 +59,9 @@ pub(super) fn find(directory: &Path, options: &VerifyOptions) -> crate::error::R
     Ok(Sought { outcome, unusable: Vec::new() })
 }
 
-/// Finds the largest checkpoint that the witnesses of the policy cosigned: in `.auditx/cosigned`, the latest one,
-/// and among those that the auditor has. Whether the log signed it is left to verification, which knows the keys that replaced
-/// each other. Files are read until one is found.
+/// Finds the largest checkpoint that the witnesses of the policy cosigned: in `.auditx/cosigned`, the latest
+/// one, and among those that the auditor has. Whether the log signed it is left to verification, which knows
+/// the keys that replaced each other. Files are read until one is found.
 ///
 /// # Errors
 /// `is_storage` if the files cannot be listed.

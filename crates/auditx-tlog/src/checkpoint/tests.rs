@@ -163,3 +163,61 @@ fn a_failing_or_wrong_signer_is_an_error() {
         assert!(error.is_signing(), "{error}");
     }
 }
+
+/// A checkpoint of a public log (Rekor, 2024) with an extension line. It is signed with ECDSA.
+const REKOR: &str = "rekor.sigstore.dev - 2605736670972794746\n64319120\nW7/06fgDSjOxApliccDgG4fKqDxExG6JO0e4FGf9gIw=\n\
+    Timestamp: 1706845443714164712\n\n\
+    — rekor.sigstore.dev wNI9ajBFAiEAnduIhP1Jjz8E0ZAP8e1x0aKqzJCtmWZyV1mRJB/PlOoCIBoeHdjeONYmxlD2Za7sU0NeK/60skNnwoelsa3m2M8z\n";
+
+/// Signs this text, with its last newline, as a checkpoint of the log.
+fn noted(text: &str, key: &SigningKey, verifier: &VerifierKey) -> String {
+    let signature = key.sign(text.as_bytes()).unwrap().to_vec();
+    note::signed(text, &[NoteSignature::new(verifier.name(), verifier.id(), signature)])
+}
+
+#[test]
+fn extension_lines_are_read_only_where_they_are_expected() {
+    let read = SignedCheckpoint::parse_extended(REKOR.as_bytes()).unwrap();
+    assert_eq!((read.origin(), read.size()), ("rekor.sigstore.dev - 2605736670972794746", 64_319_120));
+    assert_eq!(read.as_str(), REKOR);
+    assert!(SignedCheckpoint::parse(REKOR.as_bytes()).unwrap_err().is_corrupt());
+    let Signed { checkpoint, .. } = signed();
+    let plain = SignedCheckpoint::parse_extended(checkpoint.as_str().as_bytes()).unwrap();
+    assert_eq!(plain.as_str(), checkpoint.as_str());
+    let two_lines = REKOR.replace("Timestamp", "Other: x\nTimestamp");
+    assert_eq!(SignedCheckpoint::parse_extended(two_lines.as_bytes()).unwrap().as_str(), two_lines);
+    for (wrong, what) in [
+        (REKOR.replace("Timestamp", "\nTimestamp"), "an empty one before"),
+        (REKOR.replace("\n\n", "\n\n\n"), "an empty one after"),
+        (REKOR.replace("Timestamp", "Time\tstamp"), "a control character"),
+        (REKOR.replace("Timestamp", "Time\rstamp"), "a carriage return"),
+    ] {
+        assert!(SignedCheckpoint::parse_extended(wrong.as_bytes()).unwrap_err().is_corrupt(), "{what}");
+    }
+}
+
+#[test]
+fn extension_lines_are_signed_and_cosigned() {
+    let Signed { key, verifier, checkpoint } = signed();
+    let text = format!("{}first extension\n— second\n", checkpoint.note.head());
+    let note = noted(&text, &key, &verifier);
+    let extended = SignedCheckpoint::parse_extended(note.as_bytes()).unwrap();
+    let keys = [verifier];
+    assert_eq!(extended.verify(&keys).unwrap().len(), 1);
+    let other = note.replace("first", "other");
+    let other = SignedCheckpoint::parse_extended(other.as_bytes()).unwrap();
+    assert_eq!(other.verify(&keys).unwrap_err(), SignatureFault::BadSignature);
+
+    let witness = SigningKey::generate();
+    let key = WitnessKey::new("witness.example.com/w1", &witness.public_key()).unwrap();
+    let line = extended.cosign(key.name(), &witness, 1_679_315_147).unwrap();
+    let bytes = NoteSignature::parse(line.trim_end()).unwrap().bytes;
+    let message = format!("cosignature/v1\ntime 1679315147\n{text}");
+    let as_log = VerifierKey::new("w", &witness.public_key()).unwrap();
+    assert!(as_log.is_signature(message.as_bytes(), bytes[8..].try_into().unwrap()));
+    let cosigned = extended.with_cosignature(&line, &key).unwrap();
+    assert_eq!((cosigned.cosigned_at(&key), cosigned.cosignature_count()), (Some(1_679_315_147), 1));
+    assert!(checkpoint.with_cosignature(&line, &key).unwrap_err().is_corrupt(), "without the extension");
+    assert!(other.with_cosignature(&line, &key).unwrap_err().is_corrupt(), "another extension");
+    assert!(checkpoint.merged(&cosigned).unwrap_err().is_invalid());
+}

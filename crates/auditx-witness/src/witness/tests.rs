@@ -1,10 +1,13 @@
 //! Submissions that are cosigned, refused, repeated or at the same time, and a witness that is killed.
 
+mod judge;
 mod kills;
 
 use std::sync::Arc;
 
 use auditx_tlog::{CompactRange, Hash, SignedCheckpoint, SigningKey, leaf_hash, node_hash};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use signed_note::{Note, StandardVerifier, VerifierList};
 use tempfile::TempDir;
 
 use super::*;
@@ -27,6 +30,15 @@ impl Log {
         let mut leaves = self.leaves.clone();
         leaves[from..].iter_mut().for_each(|leaf| *leaf = leaf_hash(leaf));
         Self { key: self.key.clone(), leaves }
+    }
+
+    /// Replaces the checkpoint in a submission by one with this extension line.
+    fn extended(&self, submission: &str, line: &str) -> String {
+        let (head, note) = submission.split_once("\n\n").unwrap();
+        let text = format!("{}\n{line}\n", note.split_once("\n\n").unwrap().0);
+        let signature = self.key.sign(text.as_bytes()).unwrap();
+        let bytes = [&self.verifier().id().to_be_bytes()[..], &signature].concat();
+        format!("{head}\n\n{text}\n\u{2014} {LOG} {}\n", BASE64_STANDARD.encode(bytes))
     }
 
     fn verifier(&self) -> VerifierKey {
@@ -63,6 +75,16 @@ fn opened(directory: &TempDir, signer: &SigningKey, log: &Log) -> Witness {
     // Fails if there is one.
     Witness::create(directory.path(), name, &*signer).ok();
     Witness::open(directory.path(), name, signer, [log.verifier()]).unwrap()
+}
+
+/// Returns the text after the tree head, and its newline, of a cosigned checkpoint that `signed_note` accepts.
+fn signed_note_reads(cosigned: &SignedCheckpoint, log: &Log) -> String {
+    let verifier = StandardVerifier::new(&log.verifier().to_string()).unwrap();
+    let note = Note::from_bytes(cosigned.as_str().as_bytes()).unwrap();
+    let (own, others) = note.verify(&VerifierList::new(vec![Box::new(verifier)])).unwrap();
+    assert_eq!((own.len(), others.len()), (1, 1));
+    let text = std::str::from_utf8(note.text()).unwrap();
+    text.splitn(4, '\n').nth(3).unwrap().to_owned()
 }
 
 async fn answer(witness: &Witness, body: &str) -> Answer {
@@ -114,6 +136,28 @@ async fn what_does_not_extend_the_log_is_refused() {
     assert_eq!(answer(&witness, &beyond).await.http().0, 400);
     assert_eq!(answer(&witness, "").await.http().0, 400);
     cosigned(&witness, &log, 40, &answer(&witness, &log.submission(20, 40)).await);
+}
+
+#[tokio::test]
+async fn a_checkpoint_with_an_extension_line_is_cosigned_with_it() {
+    let (directory, signer) = (TempDir::new().unwrap(), SigningKey::generate());
+    let log = Log::new(SigningKey::generate(), 40);
+    let witness = opened(&directory, &signer, &log);
+    answer(&witness, &log.submission(0, 20)).await;
+    // The same tree may be signed with different lines, about which the witness says nothing.
+    for (old, size, line) in [(20, 20, "Timestamp: 1"), (20, 20, "Timestamp: 2"), (20, 33, "Timestamp: 3")] {
+        let body = log.extended(&log.submission(old, size), line);
+        let Answer::Cosigned(cosignature) = answer(&witness, &body).await else { panic!("{line}") };
+        let checkpoint = Submission::parse(body.as_bytes()).unwrap().checkpoint().clone();
+        let cosigned = checkpoint.with_cosignature(&cosignature, witness.key()).unwrap();
+        assert_eq!(signed_note_reads(&cosigned, &log), format!("{line}\n"));
+        assert!(log.checkpoint(size).with_cosignature(&cosignature, witness.key()).is_err(), "{line}");
+    }
+    let changed = log.extended(&log.submission(33, 40), "Timestamp: 4").replace("p: 4", "p: 5");
+    assert_eq!(answer(&witness, &changed).await, Answer::NotSigned);
+    let fork = log.forked(15);
+    let body = fork.extended(&fork.submission(33, 33), "Timestamp: 3");
+    assert_eq!(answer(&witness, &body).await, Answer::Conflict(33));
 }
 
 #[tokio::test(flavor = "multi_thread")]
