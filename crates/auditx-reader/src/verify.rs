@@ -7,6 +7,7 @@
 //! All lines are read once, on several threads. They are read a second time, to find the first wrong line,
 //! only if the root does not match the signed one.
 
+mod options;
 mod classify;
 mod fault;
 mod files;
@@ -32,10 +33,9 @@ mod witnessed;
 mod workers;
 
 use std::path::Path;
-use std::time::Duration;
 
 use auditx_store::Tiles;
-use auditx_tlog::{Policy, SignedCheckpoint, VerifierKey, to_hex};
+use auditx_tlog::{SignedCheckpoint, to_hex};
 
 use crate::error::{Error, Result};
 use crate::listing::{begins_as_legacy, legacy_files};
@@ -45,106 +45,15 @@ use files::SegmentFile;
 use fold::Walked;
 use projection::Difference;
 use witnessed::{Cosigned, Open};
-use workers::CHUNK;
 
 pub use fault::{Fault, FaultKind};
+pub use options::VerifyOptions;
 pub use remark::{Occurrence, Remark, RemarkKind};
 pub use verification::{Answer, Reason, Signatory, Verification};
 pub use witnessed::Witnessed;
 
 /// How often verification starts again because a writer changed the trail in a way that looks like a fault.
 const ATTEMPTS: usize = 20;
-
-/// What an auditor provides from outside the trail.
-///
-/// ```
-/// use auditx_core::{AuditLogger, Config};
-/// use auditx_reader::{Answer, VerifyOptions, verify};
-/// # let directory = tempfile::tempdir()?;
-/// # let log_dir = directory.path();
-///
-/// let logger = AuditLogger::open(Config::new(log_dir))?;
-/// let key = logger.verifier_key()?;
-/// logger.log("Period closed").record()?;
-/// logger.close(std::time::Duration::from_secs(10))?;
-/// let known = logger.checkpoint().expect("closing signs");
-///
-/// let verification = verify(log_dir, &VerifyOptions::new().key(key).known(known), &mut |_, _| {})?;
-/// assert_eq!(verification.answer, Answer::Intact);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct VerifyOptions {
-    keys: Vec<VerifierKey>,
-    known: Vec<SignedCheckpoint>,
-    policy: Option<Policy>,
-    max_age: Option<Duration>,
-    threads: usize,
-    /// Bytes that a thread reads in one job.
-    chunk: usize,
-}
-
-impl Default for VerifyOptions {
-    fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { keys: Vec::new(), known: Vec::new(), policy: None, max_age: None, threads, chunk: CHUNK }
-    }
-}
-
-impl VerifyOptions {
-    /// No key, no known checkpoint, one thread per available core.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Default: none; without a key the answer is never [`Answer::Intact`]. Adds a public key, obtained from
-    /// outside the trail, that must have signed it. Of several keys, any one is enough.
-    #[must_use]
-    pub fn key(mut self, key: VerifierKey) -> Self {
-        if !self.keys.contains(&key) {
-            self.keys.push(key);
-        }
-        self
-    }
-
-    /// Default: none; without one, and without [fresh](Self::fresh) cosignatures, the answer is never
-    /// [`Answer::Intact`]. Adds a checkpoint of this trail that was kept elsewhere.
-    #[must_use]
-    pub fn known(mut self, checkpoint: SignedCheckpoint) -> Self {
-        self.known.push(checkpoint);
-        self
-    }
-
-    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint of the trail that names all
-    /// signed lines, and adds the keys of the policy's logs.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy.clone());
-        policy.logs().iter().cloned().fold(self, Self::key)
-    }
-
-    /// Default: none. Requires that a quorum of the policy's witnesses cosigned the trail within this time.
-    /// Without a policy, the answer is then never [`Answer::Intact`].
-    #[must_use]
-    pub fn fresh(mut self, max_age: Duration) -> Self {
-        self.max_age = Some(max_age);
-        self
-    }
-
-    /// Default: one thread per available core, which 0 also selects.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = if threads == 0 { Self::default().threads } else { threads };
-        self
-    }
-
-    #[cfg(test)]
-    fn chunk(mut self, bytes: usize) -> Self {
-        self.chunk = bytes;
-        self
-    }
-}
 
 /// Everything that was read about a trail.
 struct Case<'a> {

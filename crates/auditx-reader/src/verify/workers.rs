@@ -15,9 +15,6 @@ use super::window::Window;
 use crate::error::{Error, Result};
 use crate::pool::{Output, Pool};
 
-/// Large enough that the handover costs nothing, small enough to balance the threads and stay in memory.
-pub(super) const CHUNK: usize = 1024 * 1024;
-
 /// Chunks of one compressed segment that may wait to be taken: enough for a whole segment of the usual size.
 const WAITING: usize = 16;
 

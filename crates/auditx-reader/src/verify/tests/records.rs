@@ -1,7 +1,7 @@
 //! Checkpoints that the trail itself records.
 
 use auditx_format::row::Row;
-use auditx_tlog::{SigningKey, parse_seq};
+use auditx_tlog::{SigningKey, VerifierKey, parse_seq};
 
 use super::fixture::*;
 use super::*;

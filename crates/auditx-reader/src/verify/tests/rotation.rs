@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use auditx_core::{Compression, KeySource};
 use auditx_store::checkpoint_history;
-use auditx_tlog::{Signer, SigningKey};
+use auditx_tlog::{Signer, SigningKey, VerifierKey};
 
 use super::fixture::*;
 use super::*;

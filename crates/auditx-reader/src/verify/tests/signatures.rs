@@ -3,7 +3,7 @@
 use std::fs;
 
 use auditx_store::{ACTIVE, checkpoint_path};
-use auditx_tlog::{Signer, SigningKey};
+use auditx_tlog::{Signer, SigningKey, VerifierKey};
 
 use super::fixture::*;
 use super::*;
