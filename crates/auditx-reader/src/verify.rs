@@ -7,7 +7,6 @@
 //! All lines are read once, on several threads. They are read a second time, to find the first wrong line,
 //! only if the root does not match the signed one.
 
-mod options;
 mod classify;
 mod fault;
 mod files;
@@ -21,6 +20,8 @@ mod checkpoints;
 mod projection;
 mod heartbeats;
 pub(crate) mod remark;
+mod stamped;
+mod options;
 mod leaf_cache;
 mod scan;
 mod subtrees;
@@ -49,6 +50,7 @@ use witnessed::{Cosigned, Open};
 pub use fault::{Fault, FaultKind};
 pub use options::VerifyOptions;
 pub use remark::{Occurrence, Remark, RemarkKind};
+pub use stamped::{DatedCheckpoint, TimeStamp, TimeStamps};
 pub use verification::{Answer, Reason, Signatory, Verification};
 pub use witnessed::Witnessed;
 
@@ -130,7 +132,8 @@ there is nothing to verify";
     }
     let cosigned_size =
         cosigned.as_ref().ok().and_then(Option::as_ref).map(|cosigned| cosigned.witnessed.size);
-    let compared: Vec<u64> = options.known.iter().map(SignedCheckpoint::size).chain(cosigned_size).collect();
+    let known = options.known.iter().chain(options.dated.iter().map(|dated| &dated.checkpoint));
+    let compared: Vec<u64> = known.map(SignedCheckpoint::size).chain(cosigned_size).collect();
     let Some(walked) = walk::walk(directory, (options, &compared), &checkpoints, &files, progress)? else {
         return Ok(Attempt::Retry(None));
     };
@@ -180,6 +183,7 @@ fn describe(case: &Case<'_>, verification: &mut Verification) {
     let Walked { first, next, torn_bytes, stubs, .. } = case.walked;
     verification.first_seq = first.unwrap_or(0);
     verification.lines = *next;
+    verification.unusable_stamps.clone_from(&case.options.unusable_stamps);
     verification.torn_bytes = *torn_bytes;
     let signed =
         case.checkpoints.latest.as_ref().ok().and_then(Option::as_ref).map_or(0, SignedCheckpoint::size);
@@ -198,7 +202,10 @@ fn describe(case: &Case<'_>, verification: &mut Verification) {
 
 fn remark(case: &Case<'_>, verification: &mut Verification) {
     let walked = case.walked;
-    for remark in &walked.found {
+    // With a stamp of another trail among them, it is not known which one the times contradict.
+    let are_of_the_trail = verification.unusable_stamps.len() == case.options.unusable_stamps.len();
+    let beside_stamps = walked.beside_stamps.iter().filter(|_| are_of_the_trail);
+    for remark in walked.found.iter().chain(beside_stamps) {
         verification.put_remark(remark.clone());
     }
     for (at, seq, _) in &walked.erasures {
@@ -275,6 +282,8 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
         (Reason::NotWitnessed, verification.unwitnessed.is_some()),
         (Reason::NotFresh, is_stale),
         (Reason::TailNotWitnessed, is_tail_unseen),
+        (Reason::NotStamped, case.options.needs_stamp && verification.time_stamps.is_none()),
+        (Reason::UnusableStamp, !verification.unusable_stamps.is_empty()),
         (Reason::TailUnsigned, verification.unsigned_lines > 0),
         (Reason::TornTail, verification.torn_bytes > 0),
         (Reason::LinesLost, verification.lost > 0),

@@ -10,6 +10,7 @@ use super::fault::{Fault, FaultKind};
 use super::fold::{Claimed, Location};
 use super::integrity;
 use super::remark::RemarkKind;
+use super::stamped::TimeStamps;
 use super::trust::Trust;
 use super::verification::Verification;
 use super::witnessed::Cosigned;
@@ -213,7 +214,8 @@ fn check_known(
             Ok(false) => {}
         }
     }
-    Ok(check_cosigned(case, checkpoint, &keys, verification))
+    Ok(check_cosigned(case, checkpoint, &keys, verification)
+        .or_else(|| check_stamps(case, checkpoint, &keys, verification)))
 }
 
 /// Compares the checkpoint that witnesses cosigned with the lines. It is a file of the trail, so one that the
@@ -244,6 +246,36 @@ fn check_cosigned(
         Ok(false) => {
             verification.unwitnessed =
                 Some(format!("the checkpoint of {size} lines names lines that were retired"));
+        }
+    }
+    None
+}
+
+/// Compares the checkpoints that an authority dated with the lines. They are files of the trail, as those
+/// that witnesses cosigned: an authority stamps whatever it is sent.
+fn check_stamps(
+    case: &Case<'_>,
+    checkpoint: &SignedCheckpoint,
+    keys: &[VerifierKey],
+    verification: &mut Verification,
+) -> Option<Fault> {
+    for dated in &case.options.dated {
+        let stamped = &dated.checkpoint;
+        let mut unusable = |why: &str| {
+            let size = stamped.size();
+            verification.unusable_stamps.push(format!("the stamped checkpoint of {size} lines {why}"));
+        };
+        if stamped.origin() != checkpoint.origin() {
+            unusable(&format!("belongs to the log {}", stamped.origin()));
+        } else if stamped.verify(keys).is_err() {
+            unusable("is not signed with a key of the trail");
+        } else {
+            match compare(case, checkpoint, stamped, "that was time-stamped", verification) {
+                Err(fault) => return Some(fault),
+                Ok(true) => TimeStamps::add(&mut verification.time_stamps, dated),
+                // Its lines were retired.
+                Ok(false) => {}
+            }
         }
     }
     None

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use auditx_tlog::{Policy, SignedCheckpoint, VerifierKey};
 
+use super::stamped::DatedCheckpoint;
+
 /// Large enough that the handover costs nothing, small enough to balance the threads and stay in memory.
 const CHUNK: usize = 1024 * 1024;
 
@@ -31,6 +33,10 @@ pub struct VerifyOptions {
     pub(super) known: Vec<SignedCheckpoint>,
     pub(super) policy: Option<Policy>,
     pub(super) max_age: Option<Duration>,
+    /// In the order of sizes.
+    pub(super) dated: Vec<DatedCheckpoint>,
+    pub(super) unusable_stamps: Vec<String>,
+    pub(super) needs_stamp: bool,
     pub(super) threads: usize,
     /// Bytes that a thread reads in one job.
     pub(super) chunk: usize,
@@ -39,7 +45,17 @@ pub struct VerifyOptions {
 impl Default for VerifyOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { keys: Vec::new(), known: Vec::new(), policy: None, max_age: None, threads, chunk: CHUNK }
+        Self {
+            keys: Vec::new(),
+            known: Vec::new(),
+            policy: None,
+            max_age: None,
+            dated: Vec::new(),
+            unusable_stamps: Vec::new(),
+            needs_stamp: false,
+            threads,
+            chunk: CHUNK,
+        }
     }
 }
 
@@ -81,6 +97,17 @@ impl VerifyOptions {
     #[must_use]
     pub fn fresh(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
+        self
+    }
+
+    /// Default: none. Requires a time stamp of the trail, and compares the lines with these, which the
+    /// caller verified. `unusable` says why others of the trail cannot be used: with one of them, the answer
+    /// is never [`Answer::Intact`](crate::Answer::Intact). A time stamp does not show that the trail was not
+    /// rolled back.
+    #[must_use]
+    pub fn time_stamps(mut self, dated: Vec<DatedCheckpoint>, unusable: Vec<String>) -> Self {
+        (self.dated, self.unusable_stamps, self.needs_stamp) = (dated, unusable, true);
+        self.dated.sort_by_key(|dated| dated.checkpoint.size());
         self
     }
 
