@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use anstyle::AnsiColor;
-use auditx_reader::{Answer, Fault, Reason, Remark, RemarkKind, Verification, Witnessed, find_line};
+use auditx_reader::{
+    Answer, Fault, Reason, Remark, RemarkKind, TimeStamp, TimeStamps, Verification, Witnessed, find_line,
+};
 
 use crate::evidence;
 use crate::number::{counted, grouped};
@@ -69,6 +71,14 @@ fn facts(found: &Verification) -> Vec<(&'static str, String)> {
         let Witnessed { size, at, .. } = witnessed;
         let time = evidence::time(*at);
         facts.push(("Witnessed", format!("{} by a quorum, at {time} or later", counted(*size, "line"))));
+    }
+    if let Some(TimeStamps { count, first, last, .. }) = &found.time_stamps {
+        let of = |stamp: &TimeStamp| {
+            let (lines, time) = (counted(stamp.size, "line"), evidence::time(stamp.at));
+            format!("{lines} at {time} ({})", stamp.authority)
+        };
+        let text = if *count == 1 { of(last) } else { format!("{}, …, {}", of(first), of(last)) };
+        facts.push(("Time stamps", format!("{}: {text}", grouped(*count))));
     }
     facts
 }
@@ -169,6 +179,7 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
                 ),
             )
         }
+        Reason::NotStamped | Reason::UnusableStamp => of_stamps(reason, found, &dir),
         Reason::TailUnsigned => (
             format!("The end: {} not signed yet.", counted(found.unsigned_lines, "line")),
             format!(
@@ -193,6 +204,25 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
         ),
         other => (format!("{other:?}"), "This version of auditx has no advice for it.".to_owned()),
     }
+}
+
+/// Returns what time stamps leave open, and what is needed to close it.
+fn of_stamps(reason: Reason, found: &Verification, dir: &str) -> (String, String) {
+    if reason == Reason::NotStamped {
+        return (
+            "When the trail existed: no time stamp of the given authorities agrees with its lines."
+                .to_owned(),
+            format!(
+                "An application that has its checkpoints stamped does so itself; to have one stamped now: \
+                 auditx timestamp --dir {dir} --tsa URL"
+            ),
+        );
+    }
+    let unusable = &found.unusable_stamps;
+    (
+        format!("What {} say: they cannot be used.", counted(unusable.len() as u64, "time stamp")),
+        format!("The first reason: {}", sanitized(unusable.first().map_or("", String::as_str))),
+    )
 }
 
 fn remarks(out: &mut impl Write, found: &Verification) -> io::Result<()> {
@@ -226,6 +256,8 @@ fn heading(remark: &Remark) -> String {
         RemarkKind::UnreadableIdentity => ("unreadable identity", "unreadable identities"),
         RemarkKind::UnusableHistory => ("unusable old checkpoint", "unusable old checkpoints"),
         RemarkKind::UnfinishedErasure => ("unfinished erasure", "unfinished erasures"),
+        RemarkKind::LaterThanStamp => ("time after a time stamp", "times after a time stamp"),
+        RemarkKind::EarlierThanStamp => ("time before a time stamp", "times before a time stamp"),
         RemarkKind::TimeBackwards => ("clock set back", "clocks set back"),
         RemarkKind::TimeAhead => ("clock ahead", "clocks ahead"),
         RemarkKind::MissingHeartbeat => ("missing heartbeat", "missing heartbeats"),
