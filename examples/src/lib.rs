@@ -36,6 +36,9 @@ mod databases {}
 #[doc = include_str!("../../docs/WITNESSES.md")]
 mod witnesses {}
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/TIMESTAMPS.md")]
+mod time_stamps {}
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/OTHER_FRAMEWORKS.md")]
 mod other_frameworks {}
 #[cfg(doctest)]

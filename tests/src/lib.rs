@@ -29,4 +29,5 @@ pub mod stop;
 pub mod tmpfs;
 pub mod tool;
 pub mod trail;
+pub mod tsa;
 pub mod webdriver;

@@ -10,6 +10,7 @@ mod failure;
 mod number;
 mod progress;
 mod evidence;
+mod tsa;
 mod signals;
 mod save;
 mod metrics_file;
@@ -62,6 +63,7 @@ mod ship;
 mod capture;
 mod cosign;
 mod witness;
+mod timestamp;
 mod completions;
 mod manual;
 mod help;
@@ -107,6 +109,7 @@ enum Command {
     Capture(capture::Arguments),
     Cosign(cosign::Arguments),
     Witness(witness::Arguments),
+    Timestamp(timestamp::Arguments),
     Completions(completions::Arguments),
     Man(manual::Arguments),
     Help(help::Arguments),
@@ -133,6 +136,7 @@ Examples:
   auditx ship --dir /var/log/erp --to postgres://… copy signed lines to a database
   auditx capture run --from postgres://… --dir DIR record what changed in a database
   auditx verify --policy erp.policy --fresh 10m    require that witnesses cosigned the trail
+  auditx verify --key VKEY --tsa-roots tsa.pem     compare the times of lines with time stamps
 
 Exit status: 0 success, 1 nothing found or a check failed, 2 an error; verify: 3 not all could be checked";
 
@@ -165,6 +169,7 @@ fn main() -> ExitCode {
             Command::Capture(arguments) => capture::run(arguments),
             Command::Cosign(arguments) => cosign::run(arguments),
             Command::Witness(arguments) => witness::run(arguments),
+            Command::Timestamp(arguments) => timestamp::run(arguments),
             Command::Completions(arguments) => completions::run(arguments),
             Command::Man(arguments) => manual::run(arguments),
             Command::Help(arguments) => help::run(arguments),

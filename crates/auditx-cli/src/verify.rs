@@ -16,6 +16,7 @@ use crate::family::Family;
 use crate::progress::Progress;
 use crate::selection::span;
 use crate::terminal;
+use crate::tsa;
 
 /// Check that every line of a trail is as it was signed
 ///
@@ -49,6 +50,10 @@ pub(crate) struct Arguments {
     /// 10m, 1h
     #[arg(long, value_name = "SPAN", requires = "policy")]
     fresh: Option<String>,
+    /// Require time stamps (RFC 3161), and compare the times of lines with them: the root certificates of
+    /// the time-stamping authorities, PEM
+    #[arg(long, value_name = "FILE")]
+    tsa_roots: Option<PathBuf>,
     /// Verify a copy that was shipped, such as postgres://auditor@db/audit, instead of --dir
     #[arg(long, value_name = "URL", conflicts_with_all = ["member", "viewer"])]
     from: Option<Engine>,
@@ -68,6 +73,7 @@ Examples:
   auditx verify --dir /var/log/erp --key erp.vkey --known /mnt/elsewhere/erp.checkpoint
   auditx verify --dir /var/log/erp --policy erp.policy --fresh 10m
   auditx verify --dir /var/log/branch --key branch.vkey --parent /var/log/parent --policy parent.policy --fresh 1h
+  auditx verify --dir /var/log/erp --key erp.vkey --tsa-roots tsa.pem
   auditx verify --dir /var/log/erp                       with the key that the trail itself names
   auditx verify --dir /var/log/erp --trail worker-1      one of the trails below a directory
   auditx verify --json | jq .answer
@@ -75,6 +81,13 @@ Examples:
   auditx verify --from postgres://auditor@db/audit --known erp.checkpoint --policy erp.policy --fresh 10m
 
 Exit status: 0 intact, 1 broken, 2 an error, 3 no fault found, but not everything could be checked";
+
+/// What is the same for all trails.
+struct Given {
+    options: VerifyOptions,
+    /// Those of time-stamping authorities.
+    roots: Option<tsa::Roots>,
+}
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let mut options = VerifyOptions::default();
@@ -96,13 +109,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if let Some(fresh) = &arguments.fresh {
         options = options.fresh(span(fresh)?);
     }
+    let roots = arguments.tsa_roots.as_deref().map(tsa::roots).transpose()?;
+    let given = Given { options, roots };
     let Some(engine) = &arguments.from else {
         let trails = arguments.family.trails()?;
-        let Some(trail) = trails.single() else { return family::run(arguments, &trails, &options) };
-        return print(arguments, &verified(trail.directory(), &options)?);
+        let Some(trail) = trails.single() else { return family::run(arguments, &trails, &given) };
+        return print(arguments, &verified(trail.directory(), &given)?);
     };
     let mut fetched = copy::fetch(engine, arguments.trail_id.as_deref(), arguments.keep.as_deref())?;
-    let mut verification = verified(fetched.directory(), &options)?;
+    let mut verification = verified(fetched.directory(), &given)?;
     fetched.name(&mut verification);
     print(arguments, &verification)
 }
@@ -128,7 +143,9 @@ fn status_of(verification: &Verification) -> Status {
     }
 }
 
-fn verified(directory: &Path, options: &VerifyOptions) -> Result<Verification, Failure> {
+fn verified(directory: &Path, Given { options, roots }: &Given) -> Result<Verification, Failure> {
+    let with_stamps = roots.as_ref().map(|roots| tsa::required(options, directory, roots)).transpose()?;
     let mut progress = Progress::of("verifying");
-    Ok(verify(directory, options, &mut |done, total| progress.update(done, total))?)
+    let mut update = |done, total| progress.update(done, total);
+    Ok(verify(directory, with_stamps.as_ref().unwrap_or(options), &mut update)?)
 }

@@ -1,10 +1,11 @@
-//! Reads the latest checkpoint of a trail, and those that witnesses cosigned. Signatures are not checked here.
+//! Reads the latest checkpoint of a trail, those that witnesses cosigned, and time stamps. Signatures are not
+//! checked here.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use auditx_store::{checkpoint_path, cosigned_history};
+use auditx_store::{checkpoint_path, cosigned_history, timestamp_history};
 use auditx_tlog::SignedCheckpoint;
 
 use crate::error::{Error, Result};
@@ -81,4 +82,40 @@ pub(crate) fn read_cosigned(
 /// Returns the size of the checkpoint in the file with this name.
 fn size_named(name: &str) -> Option<u64> {
     name.parse().ok().filter(|size: &u64| size.to_string() == name)
+}
+
+/// A time stamp as it is kept with a trail. Nothing of it is verified.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct KeptStamp {
+    /// The number of lines that the checkpoint names, from the name of the file.
+    pub size: u64,
+    /// The note that was stamped; empty if its file cannot be read.
+    pub checkpoint: Vec<u8>,
+    /// The answer of the authority (`TimeStampResp` of RFC 3161).
+    pub response: Vec<u8>,
+}
+
+/// Returns the time stamps of the trail in `directory`, smallest first.
+///
+/// # Errors
+/// `is_storage` if they cannot be listed.
+pub fn kept_stamps(directory: &Path) -> Result<Vec<KeptStamp>> {
+    let directory = timestamp_history(directory);
+    let entries = match fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::storage("cannot list the time stamps", &directory, error)),
+    };
+    let size = |name: &str| name.strip_suffix(".tsr")?.parse::<u64>().ok();
+    let mut sizes: Vec<u64> =
+        entries.flatten().filter_map(|entry| size(entry.file_name().to_str()?)).collect();
+    sizes.sort_unstable();
+    let read = |name: String| file::read_small(&directory.join(name)).ok().flatten().unwrap_or_default();
+    let stamp = |size| KeptStamp {
+        size,
+        checkpoint: read(format!("{size}.checkpoint")),
+        response: read(format!("{size}.tsr")),
+    };
+    Ok(sizes.into_iter().map(stamp).collect())
 }

@@ -55,7 +55,7 @@ mod sample;
 pub use auditx_format::moment::Moment;
 pub use auditx_format::row::{Field, Json, Row};
 pub use changes::{Change, changes};
-pub use checkpoint::{cosigned_checkpoints, latest_checkpoint};
+pub use checkpoint::{KeptStamp, cosigned_checkpoints, kept_stamps, latest_checkpoint};
 pub use error::{Error, Result};
 pub use find::find_line;
 pub use identity::Identity;
@@ -74,8 +74,8 @@ pub use search::{Cursor, Found, Order, ReadErrors, Search, SearchError, Source, 
 pub use state::{EntryRef, Existence, KnownField, RecordAt, RecordState, Since};
 pub use trails::{FoundTrails, find_trails, is_trail};
 pub use verify::{
-    Answer, Fault, FaultKind, Occurrence, ParentRecord, ParentTrail, Reason, Remark, RemarkKind, Signatory,
-    Verification, VerifyOptions, Witnessed, verify,
+    Answer, DatedCheckpoint, Fault, FaultKind, Occurrence, ParentRecord, ParentTrail, Reason, Remark,
+    RemarkKind, Signatory, TimeStamp, TimeStamps, Verification, VerifyOptions, Witnessed, verify,
 };
 
 // The code blocks of the README are compiled and run as tests.

@@ -16,11 +16,12 @@ mod check;
 mod later;
 mod localise;
 mod moment;
-mod options;
 mod checkpoints;
 mod projection;
 mod heartbeats;
 pub(crate) mod remark;
+mod stamped;
+mod options;
 mod leaf_cache;
 mod scan;
 mod subtrees;
@@ -51,6 +52,7 @@ pub use fault::{Fault, FaultKind};
 pub use options::VerifyOptions;
 pub use parent::{ParentRecord, ParentTrail};
 pub use remark::{Occurrence, Remark, RemarkKind};
+pub use stamped::{DatedCheckpoint, TimeStamp, TimeStamps};
 pub use verification::{Answer, Reason, Signatory, Verification};
 pub use witnessed::Witnessed;
 
@@ -158,7 +160,8 @@ there is nothing to verify";
 
 /// Returns the sizes of the trees whose roots are compared with those of checkpoints from outside.
 fn compared(options: &VerifyOptions, cosigned: &Sought) -> Vec<u64> {
-    let mut sizes: Vec<u64> = options.known.iter().map(SignedCheckpoint::size).collect();
+    let known = options.known.iter().chain(options.dated.iter().map(|dated| &dated.checkpoint));
+    let mut sizes: Vec<u64> = known.map(SignedCheckpoint::size).collect();
     if let Ok(Some(cosigned)) = &cosigned.outcome {
         sizes.push(cosigned.witnessed.size);
         sizes.extend(cosigned.recorded.iter().map(|head| head.size));
@@ -189,6 +192,7 @@ fn describe(case: &Case<'_>, verification: &mut Verification) {
     let Walked { first, next, torn_bytes, stubs, .. } = case.walked;
     verification.first_seq = first.unwrap_or(0);
     verification.lines = *next;
+    verification.unusable_stamps.clone_from(&case.options.unusable_stamps);
     verification.torn_bytes = *torn_bytes;
     let signed =
         case.checkpoints.latest.as_ref().ok().and_then(Option::as_ref).map_or(0, SignedCheckpoint::size);
@@ -207,7 +211,10 @@ fn describe(case: &Case<'_>, verification: &mut Verification) {
 
 fn remark(case: &Case<'_>, verification: &mut Verification) {
     let walked = case.walked;
-    for remark in &walked.found {
+    // With a stamp of another trail among them, it is not known which one the times contradict.
+    let are_of_the_trail = verification.unusable_stamps.len() == case.options.unusable_stamps.len();
+    let beside_stamps = walked.beside_stamps.iter().filter(|_| are_of_the_trail);
+    for remark in walked.found.iter().chain(beside_stamps) {
         verification.put_remark(remark.clone());
     }
     for (at, seq, _) in &walked.erasures {
@@ -287,6 +294,8 @@ fn conclude(case: &Case<'_>, verification: &mut Verification, fault: Option<Faul
         (Reason::NotWitnessed, verification.unwitnessed.is_some()),
         (Reason::NotFresh, is_stale),
         (Reason::TailNotWitnessed, is_tail_unseen),
+        (Reason::NotStamped, case.options.needs_stamp && verification.time_stamps.is_none()),
+        (Reason::UnusableStamp, !verification.unusable_stamps.is_empty()),
         (Reason::TailUnsigned, verification.unsigned_lines > 0),
         (Reason::TornTail, verification.torn_bytes > 0),
         (Reason::LinesLost, verification.lost > 0),

@@ -39,6 +39,13 @@ pub fn cosigned_history(trail: &Path) -> PathBuf {
     trail.join(AUDITX_DIR).join("cosigned")
 }
 
+/// Returns the directory of the trail's time stamps: `<size>.checkpoint`, what was stamped, and
+/// `<size>.tsr`, the answer of the authority (RFC 3161).
+#[must_use]
+pub fn timestamp_history(trail: &Path) -> PathBuf {
+    trail.join(AUDITX_DIR).join("timestamps")
+}
+
 /// The reason for a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Occasion {

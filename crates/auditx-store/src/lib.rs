@@ -54,7 +54,7 @@ pub mod writer;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use checkpoint_signer::{checkpoint_history, checkpoint_path, cosigned_history};
+pub use checkpoint_signer::{checkpoint_history, checkpoint_path, cosigned_history, timestamp_history};
 pub use config::DEFAULT_LOG_DIR;
 pub use control::control_lines;
 pub use dir::Dir;

@@ -162,6 +162,16 @@ impl SignedCheckpoint {
         self.with_signatures(self.note.signatures.iter().chain(other.note.signatures.iter().filter(is_new)))
     }
 
+    /// Returns the checkpoint with the signatures of its log and no others. They are not verified.
+    ///
+    /// # Errors
+    /// `is_corrupt` if the log itself did not sign it.
+    pub fn without_cosignatures(&self) -> Result<Self> {
+        let is_of_the_log = |signature: &&NoteSignature| signature.name() == self.origin();
+        self.with_signatures(self.note.signatures.iter().filter(is_of_the_log))
+            .map_err(|error| Error::corrupt("the checkpoint has no signature of its log").because(error))
+    }
+
     /// Returns whether each key that signed the other one, a checkpoint of the same log, signed this one too.
     /// Signatures are not verified.
     #[must_use]

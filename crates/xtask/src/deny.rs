@@ -25,7 +25,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     check(&["--all-features", "check", "licenses", "sources"])?;
     // The clients of engines and of witnesses bring cryptography of several generations.
     let mut arguments = Vec::new();
-    for clients in ["auditx-nats", "auditx-postgres", "auditx-s3", "auditx-witness"] {
+    for clients in ["auditx-nats", "auditx-postgres", "auditx-s3", "auditx-timestamp", "auditx-witness"] {
         arguments.extend(["--exclude", clients]);
     }
     arguments.extend(["check", "bans"]);

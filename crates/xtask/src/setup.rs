@@ -117,6 +117,8 @@ const TOOLS: &[Tool] = &[
     // A browser and the program that controls it; each test starts its own.
     Tool { name: "chromium", probe: &["chromium", "--version"], package: "chromium" },
     Tool { name: "chromedriver", probe: &["chromedriver", "--version"], package: "chromium-driver" },
+    // A time-stamping authority, and what verifies time stamps.
+    Tool { name: "openssl", probe: &["openssl", "version"], package: "openssl" },
     // Starts a server that refuses to run as root.
     Tool { name: "setpriv", probe: &["setpriv", "--version"], package: "util-linux" },
 ];

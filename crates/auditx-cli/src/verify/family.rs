@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use auditx_reader::{Verification, VerifyOptions};
+use auditx_reader::Verification;
 use serde::Serialize;
 
-use super::{Arguments, report, status_of, verified};
+use super::{Arguments, Given, report, status_of, verified};
 use crate::failure::{Failure, Status};
 use crate::family::{Member, Trails};
 use crate::number::grouped;
@@ -36,17 +36,13 @@ struct JsonOfTrail<'v> {
     verification: Option<&'v Verification>,
 }
 
-pub(super) fn run(
-    arguments: &Arguments,
-    trails: &Trails,
-    options: &VerifyOptions,
-) -> Result<Status, Failure> {
+pub(super) fn run(arguments: &Arguments, trails: &Trails, given: &Given) -> Result<Status, Failure> {
     if !arguments.known.is_empty() {
         trails.must_be_one("a checkpoint from --known is that of one trail")?;
     }
     let mut outcomes = Vec::new();
     for member in trails.members() {
-        let outcome = verified(member.directory(), options);
+        let outcome = verified(member.directory(), given);
         if !arguments.json {
             write_one(member, &outcome)?;
         }

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use anstyle::AnsiColor;
-use auditx_reader::{Answer, Fault, Reason, Remark, RemarkKind, Verification, Witnessed, find_line};
+use auditx_reader::{
+    Answer, Fault, Reason, Remark, RemarkKind, TimeStamp, TimeStamps, Verification, Witnessed, find_line,
+};
 
 use crate::evidence;
 use crate::number::{counted, grouped};
@@ -72,6 +74,14 @@ fn facts(found: &Verification) -> Vec<(&'static str, String)> {
             Some(parent) => ("Recorded", format!("{lines} in the parent trail {parent}, at {time}")),
             None => ("Witnessed", format!("{lines} by a quorum, at {time} or later")),
         });
+    }
+    if let Some(TimeStamps { count, first, last, .. }) = &found.time_stamps {
+        let of = |stamp: &TimeStamp| {
+            let (lines, time) = (counted(stamp.size, "line"), evidence::time(stamp.at));
+            format!("{lines} at {time} ({})", stamp.authority)
+        };
+        let text = if *count == 1 { of(last) } else { format!("{}, …, {}", of(first), of(last)) };
+        facts.push(("Time stamps", format!("{}: {text}", grouped(*count))));
     }
     facts
 }
@@ -170,6 +180,7 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
                 when_witnessed(found, &dir),
             )
         }
+        Reason::NotStamped | Reason::UnusableStamp => of_stamps(reason, found, &dir),
         Reason::TailUnsigned => (
             format!("The end: {} not signed yet.", counted(found.unsigned_lines, "line")),
             format!(
@@ -211,6 +222,25 @@ fn when_witnessed(found: &Verification, dir: &str) -> String {
     }
 }
 
+/// Returns what time stamps leave open, and what is needed to close it.
+fn of_stamps(reason: Reason, found: &Verification, dir: &str) -> (String, String) {
+    if reason == Reason::NotStamped {
+        return (
+            "When the trail existed: no time stamp of the given authorities agrees with its lines."
+                .to_owned(),
+            format!(
+                "An application that has its checkpoints stamped does so itself; to have one stamped now: \
+                 auditx timestamp --dir {dir} --tsa URL"
+            ),
+        );
+    }
+    let unusable = &found.unusable_stamps;
+    (
+        format!("What {} say: they cannot be used.", counted(unusable.len() as u64, "time stamp")),
+        format!("The first reason: {}", sanitized(unusable.first().map_or("", String::as_str))),
+    )
+}
+
 fn remarks(out: &mut impl Write, found: &Verification) -> io::Result<()> {
     if found.remarks.is_empty() {
         return Ok(());
@@ -242,6 +272,8 @@ fn heading(remark: &Remark) -> String {
         RemarkKind::UnreadableIdentity => ("unreadable identity", "unreadable identities"),
         RemarkKind::UnusableHistory => ("unusable old checkpoint", "unusable old checkpoints"),
         RemarkKind::UnfinishedErasure => ("unfinished erasure", "unfinished erasures"),
+        RemarkKind::LaterThanStamp => ("time after a time stamp", "times after a time stamp"),
+        RemarkKind::EarlierThanStamp => ("time before a time stamp", "times before a time stamp"),
         RemarkKind::TimeBackwards => ("clock set back", "clocks set back"),
         RemarkKind::TimeAhead => ("clock ahead", "clocks ahead"),
         RemarkKind::MissingHeartbeat => ("missing heartbeat", "missing heartbeats"),

@@ -36,6 +36,8 @@ mod shop;
 mod stats;
 mod tail;
 mod times;
+#[cfg(feature = "ship")]
+mod timestamp;
 mod trail;
 mod ui;
 #[cfg(feature = "ship")]

@@ -4,7 +4,7 @@ use crate::program::auditx;
 use crate::trail::directory;
 
 #[test]
-fn every_option_that_names_an_engine_says_how_to_get_them() {
+fn every_option_that_needs_a_client_says_how_to_get_it() {
     let empty = directory();
     let url = "postgres://auditor@db/audit";
     for arguments in [
@@ -14,6 +14,8 @@ fn every_option_that_names_an_engine_says_how_to_get_them() {
         &["ship", "--to", url],
         &["capture", "status", "--to", url],
         &["capture", "run", "--from", url],
+        &["timestamp", "--tsa", "https://tsa.example.org/"],
+        &["verify", "--tsa-roots", "tsa.pem"],
     ] {
         let refused = auditx(arguments, empty.path());
         assert_eq!(refused.status, Some(2), "{arguments:?}");

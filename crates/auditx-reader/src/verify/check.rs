@@ -10,6 +10,7 @@ use super::fault::{Fault, FaultKind};
 use super::fold::{Claimed, Location};
 use super::integrity;
 use super::remark::RemarkKind;
+use super::stamped::TimeStamps;
 use super::trust::Trust;
 use super::verification::Verification;
 use super::witnessed::Cosigned;
@@ -219,7 +220,8 @@ fn check_known(
     if let Some(fault) = check_recorded(case, checkpoint, &keys, verification)? {
         return Ok(Some(fault));
     }
-    Ok(check_cosigned(case, checkpoint, &keys, verification))
+    Ok(check_cosigned(case, checkpoint, &keys, verification)
+        .or_else(|| check_stamps(case, checkpoint, &keys, verification)))
 }
 
 /// Compares the tree heads that a parent trail recorded with the lines. One that no key of the trail signed
@@ -273,6 +275,36 @@ fn check_cosigned(
         Ok(false) => {
             verification.unwitnessed =
                 Some(format!("the checkpoint of {size} lines names lines that were retired"));
+        }
+    }
+    None
+}
+
+/// Compares the checkpoints that an authority dated with the lines. They are files of the trail, as those
+/// that witnesses cosigned: an authority stamps whatever it is sent.
+fn check_stamps(
+    case: &Case<'_>,
+    checkpoint: &SignedCheckpoint,
+    keys: &[VerifierKey],
+    verification: &mut Verification,
+) -> Option<Fault> {
+    for dated in &case.options.dated {
+        let stamped = &dated.checkpoint;
+        let mut unusable = |why: &str| {
+            let size = stamped.size();
+            verification.unusable_stamps.push(format!("the stamped checkpoint of {size} lines {why}"));
+        };
+        if stamped.origin() != checkpoint.origin() {
+            unusable(&format!("belongs to the log {}", stamped.origin()));
+        } else if stamped.verify(keys).is_err() {
+            unusable("is not signed with a key of the trail");
+        } else {
+            match compare(case, checkpoint, head_of(stamped), "that was time-stamped", verification) {
+                Err(fault) => return Some(fault),
+                Ok(true) => TimeStamps::add(&mut verification.time_stamps, dated),
+                // Its lines were retired.
+                Ok(false) => {}
+            }
         }
     }
     None

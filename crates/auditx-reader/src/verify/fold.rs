@@ -15,9 +15,10 @@ use super::heartbeats::Heartbeats;
 use super::projection::{Difference, Projection};
 use super::remark::Remark;
 use super::scan::{KnownKeys, Notice, Piece, What};
+use super::stamped::StampTimes;
 use super::subtrees::Subtrees;
 use super::timeline::Rotation;
-use super::workers::{Breakage, Report};
+use super::workers::{Breakage, Report, Shared};
 use crate::error::Error;
 
 /// Lines whose hashes are kept. A recorded checkpoint names a slightly smaller size than its own line number,
@@ -87,6 +88,8 @@ pub(super) struct Walked {
     /// How `security.jsonl` differs, if it was compared.
     pub(super) projection: Option<Difference>,
     pub(super) found: Vec<Remark>,
+    /// The lines whose times do not agree with time stamps.
+    pub(super) beside_stamps: Vec<Remark>,
     /// The keys that signed recorded checkpoints, in the order of the bits.
     signatories: Vec<VerifierKey>,
 }
@@ -116,6 +119,7 @@ pub(super) struct Fold<'a> {
     kept: VecDeque<(CompactRange, Subtrees)>,
     kept_lines: usize,
     heartbeats: Heartbeats,
+    stamp_times: StampTimes,
     projection: Option<Projection>,
     walked: Walked,
 }
@@ -123,8 +127,7 @@ pub(super) struct Fold<'a> {
 impl<'a> Fold<'a> {
     /// `begin` is the tree of the retired lines, if it is known.
     pub(super) fn new(
-        files: &'a [SegmentFile],
-        keys: &'a KnownKeys,
+        Shared { files, keys, dated, .. }: Shared<'a>,
         wanted: impl IntoIterator<Item = u64>,
         begin: Option<CompactRange>,
         projection: Option<Projection>,
@@ -137,14 +140,16 @@ impl<'a> Fold<'a> {
             kept: VecDeque::new(),
             kept_lines: 0,
             heartbeats: Heartbeats::default(),
+            stamp_times: StampTimes::new(dated),
             projection,
             walked: Walked { begin, ..Walked::default() },
         }
     }
 
     pub(super) fn finish(self) -> Walked {
-        let Self { heartbeats, projection, mut walked, .. } = self;
+        let Self { heartbeats, stamp_times, projection, mut walked, .. } = self;
         walked.found = heartbeats.finish(walked.next);
+        walked.beside_stamps = stamp_times.finish(walked.next);
         walked.projection = projection.map(|projection| projection.finish(walked.next));
         walked
     }
@@ -267,6 +272,7 @@ impl<'a> Fold<'a> {
                 is_opening = at == *seq;
             }
             self.heartbeats.add(*seq, *second, is_opening);
+            self.stamp_times.add(*seq, *second);
         }
         opened.for_each(|(_, heartbeat)| self.heartbeats.open(heartbeat));
     }

@@ -1,11 +1,14 @@
-//! What a verification needs from the auditor.
+//! What an auditor provides from outside the trail.
 
 use std::time::Duration;
 
 use auditx_tlog::{Policy, SignedCheckpoint, VerifierKey};
 
 use super::parent::ParentTrail;
-use super::workers::CHUNK;
+use super::stamped::DatedCheckpoint;
+
+/// Large enough that the handover costs nothing, small enough to balance the threads and stay in memory.
+const CHUNK: usize = 1024 * 1024;
 
 /// What an auditor provides from outside the trail.
 ///
@@ -32,6 +35,10 @@ pub struct VerifyOptions {
     pub(super) policy: Option<Policy>,
     pub(super) parent: Option<ParentTrail>,
     pub(super) max_age: Option<Duration>,
+    /// In the order of sizes.
+    pub(super) dated: Vec<DatedCheckpoint>,
+    pub(super) unusable_stamps: Vec<String>,
+    pub(super) needs_stamp: bool,
     pub(super) threads: usize,
     /// Bytes that a thread reads in one job.
     pub(super) chunk: usize,
@@ -46,6 +53,9 @@ impl Default for VerifyOptions {
             policy: None,
             parent: None,
             max_age: None,
+            dated: Vec::new(),
+            unusable_stamps: Vec::new(),
+            needs_stamp: false,
             threads,
             chunk: CHUNK,
         }
@@ -59,8 +69,8 @@ impl VerifyOptions {
         Self::default()
     }
 
-    /// Default: none; without a key the answer is never [`Answer::Intact`]. Adds a public key, obtained from
-    /// outside the trail, that must have signed it. Of several keys, any one is enough.
+    /// Default: none; without a key the answer is never [`Answer::Intact`](crate::Answer::Intact). Adds a public
+    /// key, obtained from outside the trail, that must have signed it. Of several keys, any one is enough.
     #[must_use]
     pub fn key(mut self, key: VerifierKey) -> Self {
         if !self.keys.contains(&key) {
@@ -70,8 +80,8 @@ impl VerifyOptions {
     }
 
     /// Default: none; without one, and without [fresh](Self::fresh) cosignatures, the answer is never
-    /// [`Answer::Intact`]. Adds a checkpoint of this trail that was kept elsewhere. Its cosignatures count for
-    /// the [policy](Self::policy).
+    /// [`Answer::Intact`](crate::Answer::Intact). Adds a checkpoint of this trail that was kept elsewhere. Its
+    /// cosignatures count for the [policy](Self::policy).
     #[must_use]
     pub fn known(mut self, checkpoint: SignedCheckpoint) -> Self {
         self.known.push(checkpoint);
@@ -96,10 +106,21 @@ impl VerifyOptions {
 
     /// Default: none. Requires that a quorum of the policy's witnesses cosigned the trail within this time, or
     /// that its parent trail recorded it. Without a policy or parent, the answer is then never
-    /// [`Answer::Intact`].
+    /// [`Answer::Intact`](crate::Answer::Intact).
     #[must_use]
     pub fn fresh(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
+        self
+    }
+
+    /// Default: none. Requires a time stamp of the trail, and compares the lines with these, which the
+    /// caller verified. `unusable` says why others of the trail cannot be used: with one of them, the answer
+    /// is never [`Answer::Intact`](crate::Answer::Intact). A time stamp does not show that the trail was not
+    /// rolled back.
+    #[must_use]
+    pub fn time_stamps(mut self, dated: Vec<DatedCheckpoint>, unusable: Vec<String>) -> Self {
+        (self.dated, self.unusable_stamps, self.needs_stamp) = (dated, unusable, true);
+        self.dated.sort_by_key(|dated| dated.checkpoint.size());
         self
     }
 

@@ -25,6 +25,11 @@ pub enum RemarkKind {
     UnusableHistory,
     /// The erasure of a line was recorded, but the line still has its text.
     UnfinishedErasure,
+    /// Lines are dated later than a time stamp that shows that they existed: a clock was ahead.
+    LaterThanStamp,
+    /// Lines are dated more than a minute earlier than the time stamp of a checkpoint that does not name
+    /// them: they were recorded later than they say, or a clock was behind.
+    EarlierThanStamp,
     /// Lines are dated more than a minute earlier than a line before them: a clock was set back.
     TimeBackwards,
     /// Lines are dated more than a minute later than a line after them, or more than five minutes later than

@@ -13,6 +13,7 @@ mod retirement;
 mod rotation;
 mod segments;
 mod signatures;
+mod stamps;
 mod times;
 mod witnesses;
 

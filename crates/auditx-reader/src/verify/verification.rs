@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::fault::Fault;
 use super::remark::{Remark, RemarkKind};
+use super::stamped::TimeStamps;
 use super::witnessed::Witnessed;
 
 /// Whether a trail is what was signed.
@@ -40,6 +41,10 @@ pub enum Reason {
     NotFresh,
     /// The last signed lines are newer than the cosigned checkpoint.
     TailNotWitnessed,
+    /// Time stamps are required, and none agrees with the lines.
+    NotStamped,
+    /// A time stamp of the trail cannot be used.
+    UnusableStamp,
     /// The last lines are not signed yet.
     TailUnsigned,
     /// The trail ends with part of a line.
@@ -105,6 +110,10 @@ pub struct Verification {
     pub witnessed: Option<Witnessed>,
     /// Why no checkpoint was cosigned as the policy requires.
     pub unwitnessed: Option<String>,
+    /// The time stamps that agree with the lines, if they were compared.
+    pub time_stamps: Option<TimeStamps>,
+    /// Why time stamps cannot be used, one text each.
+    pub unusable_stamps: Vec<String>,
 }
 
 impl Verification {
@@ -130,6 +139,8 @@ impl Verification {
             known: Vec::new(),
             witnessed: None,
             unwitnessed: None,
+            time_stamps: None,
+            unusable_stamps: Vec::new(),
         }
     }
 

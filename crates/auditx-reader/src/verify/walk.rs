@@ -42,7 +42,8 @@ pub(super) fn walk(
     let signed =
         checkpoints.latest.as_ref().ok().and_then(Option::as_ref).map_or(0, |checkpoint| checkpoint.size());
     let keys = KnownKeys::new(&options.keys);
-    let shared = Shared { files, keys: &keys, leaf_cache: leaf_cache.as_ref(), signed, chunk: options.chunk };
+    let (chunk, dated) = (options.chunk, options.dated.as_slice());
+    let shared = Shared { files, keys: &keys, leaf_cache: leaf_cache.as_ref(), signed, chunk, dated };
     let kept = checkpoints.history.iter().map(|note| note.size());
     let mut wanted: BTreeSet<u64> = kept.chain(compared.iter().copied()).chain([signed]).collect();
     let oldest = files.first().and_then(SegmentFile::named);
@@ -90,7 +91,7 @@ pub(super) fn once(
     (begin, projection): (Option<CompactRange>, Option<Projection>),
     progress: &mut dyn FnMut(u64),
 ) -> Result<Walked> {
-    let mut fold = Fold::new(shared.files, shared.keys, wanted.iter().copied(), begin, projection);
+    let mut fold = Fold::new(shared, wanted.iter().copied(), begin, projection);
     let mut done = 0;
     workers::read(shared, threads, |report| {
         if let Report::Lines(piece) = &report {

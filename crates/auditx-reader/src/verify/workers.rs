@@ -11,12 +11,10 @@ use auditx_store::Frame;
 use super::files::{Opened, SegmentFile};
 use super::leaf_cache::LeafCache;
 use super::scan::{CacheComparison, KnownKeys, Piece, Scan};
+use super::stamped::DatedCheckpoint;
 use super::window::Window;
 use crate::error::{Error, Result};
 use crate::pool::{Output, Pool};
-
-/// Large enough that the handover costs nothing, small enough to balance the threads and stay in memory.
-pub(super) const CHUNK: usize = 1024 * 1024;
 
 /// Chunks of one compressed segment that may wait to be taken: enough for a whole segment of the usual size.
 const WAITING: usize = 16;
@@ -53,6 +51,8 @@ pub(super) struct Shared<'a> {
     pub(super) leaf_cache: Option<&'a LeafCache>,
     pub(super) signed: u64,
     pub(super) chunk: usize,
+    /// In the order of sizes.
+    pub(super) dated: &'a [DatedCheckpoint],
 }
 
 /// Reads all segments with `threads` threads. `take` gets the reports in order on this thread, until it

@@ -49,6 +49,20 @@ fn the_time_is_signed_and_the_published_form_is_read() {
     assert_eq!(key.time_of(&note, &[&bytes[..], &[0]].concat()), None);
 }
 
+#[test]
+fn a_checkpoint_without_cosignatures_is_what_the_log_signed() {
+    let (log, witness) = (SigningKey::generate(), SigningKey::generate());
+    let signed = SignedCheckpoint::sign("log", 7, &[9; 32], &[&log]).unwrap();
+    let line = signed.cosign("w", &witness, 99).unwrap();
+    let key = WitnessKey::new("w", &witness.public_key()).unwrap();
+    let cosigned = signed.with_cosignature(&line, &key).unwrap();
+    assert_ne!(cosigned.as_str(), signed.as_str());
+    assert_eq!(cosigned.without_cosignatures().unwrap().as_str(), signed.as_str());
+    // The log signs under its own name.
+    let example = SignedCheckpoint::parse(EXAMPLE.as_bytes()).unwrap();
+    assert!(example.without_cosignatures().unwrap_err().is_corrupt());
+}
+
 #[cfg(feature = "ml-dsa")]
 #[test]
 fn cosignatures_of_ml_dsa_44_are_verified_with_the_name_of_the_witness() {

@@ -1,0 +1,89 @@
+//! Tests of `auditx timestamp` and of `auditx verify --tsa-roots`.
+
+use std::fs;
+use std::sync::Arc;
+
+use auditx_tests::tsa::{Authority, P256, serve};
+use serde_json::Value;
+
+use crate::program::{Ended, auditx};
+use crate::trail::{closed, directory};
+
+const OPTIONS: &str = "digests = sha256\nsigner_digest = sha256\n";
+
+/// The URL of an authority, and the path of its root certificate.
+fn authority(options: &'static str) -> (Arc<Authority>, String, String) {
+    let authority = Arc::new(Authority::new(P256));
+    let path = authority.path("root.pem").to_str().unwrap().to_owned();
+    let serving = authority.clone();
+    (authority, serve(move |request| Some(serving.answer(request, options))), path)
+}
+
+fn assert_ended(ended: &Ended, status: i32, words: &[&str]) {
+    let said = format!("{}{}", ended.out, ended.err);
+    assert_eq!(ended.status, Some(status), "{said}");
+    for word in words {
+        assert!(said.contains(word), "expected {word:?}: {said}");
+    }
+}
+
+#[test]
+fn a_stamped_trail_says_when_it_existed() {
+    let (trail, (_authority, url, root)) = (closed(20), authority(OPTIONS));
+    let verify = ["verify", "--tsa-roots", &root];
+    let before = auditx(&verify, trail.path());
+    let advice = "When the trail existed: no time stamp of the given authorities agrees with its lines.";
+    assert_ended(&before, 3, &[advice, "auditx timestamp --dir "]);
+
+    let stamp = ["timestamp", "--tsa", &url, "--tsa-roots", &root];
+    assert_ended(
+        &auditx(&stamp, trail.path()),
+        0,
+        &["lines are stamped: Test signer says that they existed at 20"],
+    );
+    assert_ended(&auditx(&stamp, trail.path()), 0, &["lines were stamped before: Test signer"]);
+    let unverified = auditx(&["timestamp", "--tsa", &url], trail.path());
+    assert_ended(&unverified, 0, &["The certificate of Test signer was not verified"]);
+
+    let found = auditx(&verify, trail.path());
+    assert_ended(&found, 3, &["  Time stamps  1: ", " lines at 20", " (Test signer)"]);
+    assert!(!found.out.contains("When the trail existed"), "{}", found.out);
+    let json = auditx(&[&verify[..], &["--json"]].concat(), trail.path()).out;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let stamps = &json["time_stamps"];
+    assert_eq!((&stamps["count"], &stamps["last"]["authority"]), (&1.into(), &"Test signer".into()));
+    assert_eq!(stamps["last"]["size"], json["signed"]);
+}
+
+#[test]
+fn a_stamp_of_another_authority_is_named() {
+    let (trail, (_authority, url, _)) = (closed(3), authority(OPTIONS));
+    let (_stranger, _, other) = authority(OPTIONS);
+    assert_ended(&auditx(&["timestamp", "--tsa", &url], trail.path()), 0, &[]);
+    let found = auditx(&["verify", "--tsa-roots", &other], trail.path());
+    let reason = "The first reason: .auditx/timestamps/";
+    assert_ended(
+        &found,
+        3,
+        &["What 1 time stamp say: they cannot be used.", reason, "no chain of certificates"],
+    );
+    let strict = auditx(&["timestamp", "--tsa", &url, "--tsa-roots", &other], trail.path());
+    assert_ended(&strict, 2, &["no chain of certificates"]);
+}
+
+#[test]
+fn what_cannot_be_stamped_is_named() {
+    let (trail, (_authority, url, _)) = (closed(3), authority("digests = sha512\nsigner_digest = sha256\n"));
+    let refused = auditx(&["timestamp", "--tsa", &url], trail.path());
+    assert_ended(&refused, 1, &["the authority does not stamp: status 2", "unknown hash function"]);
+    assert_ended(
+        &auditx(&["timestamp", "--tsa", "tsa"], trail.path()),
+        2,
+        &["invalid URL of the time-stamping"],
+    );
+    assert_ended(&auditx(&["timestamp", "--tsa", &url], directory().path()), 2, &["no audit trail in "]);
+    let empty = trail.path().join("empty.pem");
+    fs::write(&empty, "no certificate").unwrap();
+    let roots = ["verify", "--tsa-roots", empty.to_str().unwrap()];
+    assert_ended(&auditx(&roots, trail.path()), 2, &["empty.pem: the file has no root certificate"]);
+}

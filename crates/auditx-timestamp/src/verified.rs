@@ -1,0 +1,35 @@
+//! Verifies the time stamps that a trail keeps.
+
+use std::path::Path;
+
+use auditx_reader::{DatedCheckpoint, KeptStamp, kept_stamps};
+use auditx_tlog::SignedCheckpoint;
+
+use crate::error::{Error, Result};
+use crate::roots::Roots;
+use crate::stamp::Stamp;
+
+/// Verifies the time stamps of the trail in this directory. Returns the stamped checkpoints, and why other
+/// stamps cannot be used: what [`VerifyOptions::time_stamps`](auditx_reader::VerifyOptions::time_stamps)
+/// takes, which compares them with the lines. Call it before the lines are read.
+///
+/// # Errors
+/// If the stamps cannot be listed.
+pub fn verified(trail: &Path, roots: &Roots) -> Result<(Vec<DatedCheckpoint>, Vec<String>)> {
+    let kept = kept_stamps(trail).map_err(|error| Error::new(error.to_string()))?;
+    let (mut dated, mut unusable) = (Vec::new(), Vec::new());
+    for stamp in &kept {
+        match verify(stamp, roots) {
+            Ok(checkpoint) => dated.push(checkpoint),
+            Err(error) => unusable.push(format!(".auditx/timestamps/{}.tsr: {error}", stamp.size)),
+        }
+    }
+    Ok((dated, unusable))
+}
+
+fn verify(kept: &KeptStamp, roots: &Roots) -> Result<DatedCheckpoint> {
+    let checkpoint = SignedCheckpoint::parse(&kept.checkpoint)
+        .map_err(|error| Error::new(format!("the checkpoint beside it cannot be read: {error}")))?;
+    let stamped = Stamp::parse(&kept.response)?.verify(&kept.checkpoint, roots)?;
+    Ok(DatedCheckpoint::new(checkpoint, stamped.at, stamped.accuracy, stamped.authority))
+}

@@ -1,0 +1,183 @@
+//! Decides when the latest checkpoint of a trail is stamped, and stamps it.
+//!
+//! Only the latest one ever is: its stamp shows that all lines before it existed, so a stamp of an older
+//! checkpoint would say less. After a failure, the next attempt takes what is the latest then.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use auditx_core::AuditLogger;
+use auditx_reader::{kept_stamps, latest_checkpoint};
+use auditx_store::checkpoint_history;
+use auditx_tlog::SignedCheckpoint;
+use reqwest::Client;
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use crate::authority::{self, Authority};
+use crate::error::{Error, Result};
+use crate::kept;
+use crate::progress::{Ending, Shared, State};
+use crate::request::Request;
+use crate::stamp::Stamped;
+
+/// How often the trail is asked for a new boundary.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The pauses after failures.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Two changes of a directory within this time may have the same time of modification.
+const SAME_TIME: Duration = Duration::from_secs(1);
+
+/// The authority to ask, and how often.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) authority: Authority,
+    /// The time after which a checkpoint is stamped that is at no boundary.
+    pub(crate) interval: Duration,
+    /// The shortest time between two stamps.
+    pub(crate) spacing: Duration,
+}
+
+/// The state of the stamping thread.
+pub(crate) struct Work {
+    plan: Plan,
+    directory: PathBuf,
+    logger: Option<AuditLogger>,
+    client: Client,
+    boundaries: Boundaries,
+    /// The lines of the largest checkpoint that was stamped, in this session or before.
+    stamped: u64,
+    /// When this session began, or stamped last.
+    since: Instant,
+    has_stamped: bool,
+    /// After a failure, not before this time.
+    not_before: Option<Instant>,
+    pause: Duration,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Work {
+    pub(crate) fn new(plan: Plan, directory: PathBuf, logger: Option<AuditLogger>) -> Result<Self> {
+        let kept = kept_stamps(&directory).map_err(|error| Error::new(error.to_string()))?;
+        Ok(Self {
+            plan,
+            logger,
+            client: authority::client()?,
+            boundaries: Boundaries::new(&directory),
+            directory,
+            stamped: kept.last().map_or(0, |last| last.size),
+            since: Instant::now(),
+            has_stamped: false,
+            not_before: None,
+            pause: FIRST_PAUSE,
+            shared: Arc::default(),
+        })
+    }
+
+    pub(crate) fn run(mut self, runtime: &Runtime) {
+        loop {
+            let ending = self.shared.locked().ending;
+            if ending == Some(Ending::Now) {
+                return;
+            }
+            if (ending.is_some() || self.is_due())
+                && let Some(latest) = self.latest()
+                && latest.size() > self.stamped
+            {
+                // The failure is in the progress and in app.log.
+                drop(runtime.block_on(self.stamp(&latest)));
+            }
+            if ending.is_some() {
+                return;
+            }
+            let waiting = |state: &mut State| state.ending.is_none();
+            let wait = self.shared.changed.wait_timeout_while(self.shared.locked(), POLL_INTERVAL, waiting);
+            drop(wait.unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Whether a boundary or the interval has passed since the last stamp.
+    fn is_due(&mut self) -> bool {
+        let is_paused = self.not_before.is_some_and(|time| Instant::now() < time);
+        let elapsed = self.since.elapsed();
+        if is_paused || (self.has_stamped && elapsed < self.plan.spacing) {
+            return false;
+        }
+        elapsed >= self.plan.interval || self.boundaries.largest() > self.stamped
+    }
+
+    /// Returns the latest checkpoint, if one was signed.
+    fn latest(&self) -> Option<SignedCheckpoint> {
+        match &self.logger {
+            Some(logger) => logger.checkpoint(),
+            None => latest_checkpoint(&self.directory).ok(),
+        }
+    }
+
+    /// Obtains and stores a stamp.
+    pub(crate) async fn stamp(&mut self, checkpoint: &SignedCheckpoint) -> Result<Stamped> {
+        let outcome = self.obtain(checkpoint).await;
+        let mut state = self.shared.locked();
+        let known = state.progress.failure.take();
+        match &outcome {
+            Ok(stamped) => {
+                (self.since, self.has_stamped, self.stamped) = (Instant::now(), true, checkpoint.size());
+                (self.not_before, self.pause) = (None, FIRST_PAUSE);
+                state.progress.stamped = Some((checkpoint.size(), stamped.clone()));
+                state.progress.stamps += 1;
+            }
+            Err(error) => {
+                self.not_before = Some(Instant::now() + self.pause);
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                state.progress.failure = Some(error.to_string());
+            }
+        }
+        let is_new = state.progress.failure.is_some() && state.progress.failure != known;
+        drop(state);
+        self.shared.changed.notify_all();
+        if let (Some(logger), Err(error), true) = (&self.logger, &outcome, is_new) {
+            logger.warning("a checkpoint cannot be time-stamped", json!({ "error": error.to_string() }));
+        }
+        outcome
+    }
+
+    async fn obtain(&self, checkpoint: &SignedCheckpoint) -> Result<Stamped> {
+        let request = Request::of(checkpoint)?;
+        let (stamp, stamped) = self.plan.authority.stamp(&self.client, &request).await?;
+        let failed =
+            |error| Error::new(format!("cannot store a time stamp in {}: {error}", self.directory.display()));
+        kept::keep(&self.directory, checkpoint.size(), request.stamped(), stamp.as_bytes())
+            .map_err(failed)?;
+        Ok(stamped)
+    }
+}
+
+/// The largest checkpoint of a boundary. Lists the directory only after a change.
+struct Boundaries {
+    directory: PathBuf,
+    listed_at: Option<SystemTime>,
+    largest: u64,
+}
+
+impl Boundaries {
+    fn new(trail: &Path) -> Self {
+        Self { directory: checkpoint_history(trail), listed_at: None, largest: 0 }
+    }
+
+    fn largest(&mut self) -> u64 {
+        let changed = fs::metadata(&self.directory).and_then(|metadata| metadata.modified()).ok();
+        if changed.is_none() || changed != self.listed_at {
+            let names = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+            let sizes = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+            self.largest = sizes.max().unwrap_or(0);
+            let is_old = |time: &SystemTime| time.elapsed().is_ok_and(|age| age > SAME_TIME);
+            self.listed_at = changed.filter(is_old);
+        }
+        self.largest
+    }
+}
