@@ -106,9 +106,11 @@ fn a_cosigned_file_that_the_log_did_not_sign_proves_nothing() {
         lines.filter(|line| !line.starts_with(&format!("\u{2014} {}", key.name()))).collect();
     let path = directory.path().join(format!(".auditx/cosigned/{}", cosigned.size()));
     std::fs::write(path, without).unwrap();
-    let options = VerifyOptions::new().policy(policy).fresh(Duration::from_secs(600)).known(cosigned);
-    let (answer, reasons) = verified(directory.path(), options);
+    let options = VerifyOptions::new().policy(policy).fresh(Duration::from_secs(600));
+    let (answer, reasons) = verified(directory.path(), options.clone());
     assert_eq!((answer, reasons[0]), (Answer::Unconfirmed, Reason::NotWitnessed));
+    // A copy that was kept elsewhere has its line.
+    assert_eq!(verified(directory.path(), options.known(cosigned)), (Answer::Intact, Vec::new()));
 }
 
 #[test]
