@@ -14,6 +14,7 @@ use auditx_tlog::{InclusionProof, SignedCheckpoint};
 use crate::archive::Archive;
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, Range, is_at_or_after};
+use crate::time_stamp;
 
 const INSTRUCTIONS: &str = include_str!("README.txt");
 
@@ -27,7 +28,8 @@ type Selected = Vec<Option<u64>>;
 ///
 /// All proofs lead to one checkpoint, which [`Prover::naming`] chooses: the one with the most cosignatures of
 /// witnesses that names the selected entries, or else the one that was the latest when the bundle was opened.
-/// Entries that the latest does not name, and legacy lines, are in the archive without a proof.
+/// Entries that the latest does not name, and legacy lines, are in the archive without a proof. If the trail
+/// has time stamps, the archive has the first one that covers all selected entries.
 pub struct Bundle {
     directory: PathBuf,
     prover: Prover,
@@ -163,10 +165,14 @@ impl Bundle {
         if seqs.is_empty() {
             return Ok(Outcome { summary, unproved: 0, keys: 0 });
         }
-        let prover = self.prover_naming(&seqs);
+        let last = self.last_signed(&seqs);
+        let prover = last.map(|last| self.prover.naming(last));
         let prover = prover.as_ref().unwrap_or(&self.prover);
         let unproved = self.write_proofs(&mut archive, (selected, &seqs), prover)?;
         let keys = self.write_checkpoint(&mut archive, prover.checkpoint())?;
+        if let Some(last) = last {
+            time_stamp::write(&mut archive, &self.directory, last, prover.checkpoint())?;
+        }
         archive.text("README.txt", INSTRUCTIONS)?;
         let manifest =
             self.manifest(range, &summary, (unproved, prover.checkpoint())).json(archive.members())?;
@@ -178,11 +184,10 @@ impl Bundle {
         Ok(Outcome { summary, unproved, keys })
     }
 
-    /// Returns a prover of all selected lines that are signed; `None` if none is.
-    fn prover_naming(&self, selected: &Selected) -> Option<Prover> {
+    /// Returns the last selected line that is signed; `None` if none is.
+    fn last_signed(&self, selected: &Selected) -> Option<u64> {
         let signed = self.prover.checkpoint().size();
-        let last = selected.iter().copied().flatten().filter(|seq| *seq < signed).max()?;
-        Some(self.prover.naming(last))
+        selected.iter().copied().flatten().filter(|seq| *seq < signed).max()
     }
 
     fn manifest<'m>(

@@ -30,6 +30,7 @@ mod error;
 mod sink;
 mod archive;
 mod manifest;
+mod time_stamp;
 mod bundle;
 
 pub use bundle::{Bundle, Outcome};

@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let policy = arguments.policy.as_deref().map(evidence::policy).transpose()?;
     options = match (policy, &arguments.parent) {
         (Some(policy), Some(parent)) => {
-            let verification = verified(parent, &VerifyOptions::default().policy(policy))?;
+            let verification = compared(parent, &VerifyOptions::default().policy(policy))?;
             options.parent(ParentTrail::of(&verification))
         }
         (Some(policy), None) => options.policy(policy),
@@ -145,7 +145,10 @@ fn status_of(verification: &Verification) -> Status {
 
 fn verified(directory: &Path, Given { options, roots }: &Given) -> Result<Verification, Failure> {
     let with_stamps = roots.as_ref().map(|roots| tsa::required(options, directory, roots)).transpose()?;
+    compared(directory, with_stamps.as_ref().unwrap_or(options))
+}
+
+fn compared(directory: &Path, options: &VerifyOptions) -> Result<Verification, Failure> {
     let mut progress = Progress::of("verifying");
-    let mut update = |done, total| progress.update(done, total);
-    Ok(verify(directory, with_stamps.as_ref().unwrap_or(options), &mut update)?)
+    Ok(verify(directory, options, &mut |done, total| progress.update(done, total))?)
 }

@@ -1,13 +1,16 @@
 //! Tests of `auditx timestamp` and of `auditx verify --tsa-roots`.
 
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 
+use auditx_tests::deadline::TIMEOUT;
 use auditx_tests::tsa::{Authority, P256, serve};
 use serde_json::Value;
 
-use crate::program::{Ended, auditx};
-use crate::trail::{closed, directory};
+use crate::bundle::unpacked;
+use crate::program::{Ended, auditx, ended, without_trail};
+use crate::trail::{closed, directory, logger, record};
 
 const OPTIONS: &str = "digests = sha256\nsigner_digest = sha256\n";
 
@@ -53,6 +56,53 @@ fn a_stamped_trail_says_when_it_existed() {
     let stamps = &json["time_stamps"];
     assert_eq!((&stamps["count"], &stamps["last"]["authority"]), (&1.into(), &"Test signer".into()));
     assert_eq!(stamps["last"]["size"], json["signed"]);
+}
+
+#[test]
+fn an_archive_has_the_first_stamp_of_its_entries() {
+    let (trail, (_authority, url, root)) = (closed(20), authority(OPTIONS));
+    let stamp = || assert_ended(&auditx(&["timestamp", "--tsa", &url], trail.path()), 0, &[]);
+    let grow = || {
+        let grown = logger(trail.path());
+        record(&grown, 3);
+        grown.close(TIMEOUT).unwrap();
+    };
+    stamp();
+    grow();
+    stamp();
+    grow();
+    let key = auditx(&["key", "show"], trail.path()).out.trim().to_owned();
+    // The first stamp covers the entry that was recorded once; the second one also its namesakes.
+    for (query, lines) in [("\"entry 12\"", "23"), ("seq:27", "29")] {
+        let archive = trail.path().join("case.zip");
+        let bundle = auditx(&["bundle", query, "-o", archive.to_str().unwrap()], trail.path());
+        assert_ended(&bundle, 0, &["1 line with 1 proof"]);
+        let case = unpacked(&archive);
+        fs::remove_file(archive).unwrap();
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "ts",
+            "-verify",
+            "-data",
+            "timestamp/checkpoint",
+            "-in",
+            "timestamp/tsr",
+            "-CAfile",
+            &root,
+        ]);
+        let verified = openssl.current_dir(case.path()).output().unwrap();
+        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+        let stamped = fs::read_to_string(case.path().join("timestamp/checkpoint")).unwrap();
+        assert_eq!(stamped.lines().nth(1), Some(lines), "{stamped}");
+        let check = ["check", "timestamp/consistency-proof", "--key", &key];
+        let checked = ended(without_trail(&check).current_dir(case.path()));
+        assert_ended(&checked, 0, &[&format!("begin with the first {lines}, unchanged")]);
+    }
+    // No stamp covers the last entry.
+    let archive = trail.path().join("case.zip");
+    let bundle = auditx(&["bundle", "seq:32", "-o", archive.to_str().unwrap()], trail.path());
+    assert_ended(&bundle, 0, &["1 line with 1 proof"]);
+    assert!(!unpacked(&archive).path().join("timestamp").exists());
 }
 
 #[test]
