@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use auditx_reader::latest_checkpoint;
 use auditx_tests::tsa::{Authority, LONG, P256, P384, RSA, TIME_STAMPING};
 use auditx_timestamp::{Request, Roots, Stamp, Stamped};
-use auditx_tlog::SignedCheckpoint;
+use auditx_tlog::{SignedCheckpoint, Signer as _, SigningKey, WitnessKey};
 
 use crate::trail::{closed, roots};
 
@@ -84,6 +84,17 @@ fn openssl_reads_the_request() {
         text.lines().filter(|line| line.starts_with("    00")).map(|line| &line[11..60]).collect();
     let digits: String = imprint.chars().filter(char::is_ascii_hexdigit).collect();
     assert_eq!(digits, hash, "{text}");
+}
+
+#[test]
+fn cosignatures_are_not_stamped() {
+    let checkpoint = latest_checkpoint(closed(3).path()).unwrap();
+    let witness = SigningKey::generate();
+    let line = checkpoint.cosign("witness.example.com/w1", &witness, 1_800_000_000).unwrap();
+    let key = WitnessKey::new("witness.example.com/w1", &witness.public_key()).unwrap();
+    let cosigned = checkpoint.with_cosignature(&line, &key).unwrap();
+    assert_ne!(cosigned.as_str(), checkpoint.as_str());
+    assert_eq!(Request::of(&cosigned).unwrap().stamped(), checkpoint.as_str());
 }
 
 #[test]
@@ -204,4 +215,16 @@ fn a_refusal_has_the_reason_of_the_authority() {
                 unknown hash function";
     assert_eq!(refused.to_string(), text);
     assert!(!Stamp::parse(b"nonsense").unwrap_err().is_refusal());
+}
+
+#[test]
+fn a_token_counts_only_with_a_status_that_grants_it() {
+    let (request, authority) = (request(), Authority::new(P256));
+    let answer = authority.answer(request.as_bytes(), "digests = sha256\nsigner_digest = sha256\n");
+    let status = answer.windows(5).position(|bytes| bytes == [0x30, 3, 2, 1, 0]).unwrap() + 4;
+    for (code, is_granted) in [(0, true), (1, true), (2, false), (3, false), (5, false), (0xff, false)] {
+        let mut answer = answer.clone();
+        answer[status] = code;
+        assert_eq!(verified(&answer, &request, &roots(&authority)).is_ok(), is_granted, "status {code}");
+    }
 }

@@ -123,8 +123,9 @@ fn lines_dated_later_than_a_stamp_that_covers_them_are_a_remark() {
     assert_eq!(later(&[(7, 400)]), Some((1, Some(4), Some(5))));
     assert_eq!(later(&[(5, 400)]), Some((1, Some(4), None)), "others are not covered");
     assert_eq!(later(&[(4, 400)]), None);
-    // The earlier one of two stamps says more.
+    // The earliest one of the stamps that cover a line says most.
     assert_eq!(later(&[(3, 10), (6, 100), (7, 600)]), Some((1, Some(4), Some(5))));
+    assert_eq!(later(&[(6, 600), (7, 100)]), Some((1, Some(4), Some(5))));
     let note = dated(&trail, 7, 400).checkpoint;
     let inaccurate = DatedCheckpoint::new(note, BEGIN + 400, Duration::from_millis(104_001), "TSA");
     let remarks = verified(&trail, &[inaccurate]).remarks;
