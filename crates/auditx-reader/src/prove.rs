@@ -111,7 +111,7 @@ impl Prover {
 
     /// Returns a prover under the checkpoint with the most cosignatures of witnesses among those that name all
     /// lines up to this one: the latest, and the 16 largest others that witnesses cosigned. Of several it is
-    /// the largest. Cosignatures are counted, not verified.
+    /// the largest; if none names the line, the latest. Cosignatures are counted, not verified.
     ///
     /// Costs reading these checkpoints, and a few nodes from the tile cache; if the cache is missing or wrong,
     /// one pass over all lines for each.

@@ -16,11 +16,14 @@ pub fn note(bytes: &[u8]) {
         assert_eq!(key.to_string(), text);
         assert_eq!(VerifierKey::new(key.name(), &key.public_key()).ok().as_ref(), Some(&key));
     }
-    let Ok(checkpoint) = SignedCheckpoint::parse(bytes) else { return };
+    let parsed = SignedCheckpoint::parse(bytes).is_ok();
+    let Ok(checkpoint) = SignedCheckpoint::parse_extended(bytes) else { return assert!(!parsed) };
     assert_eq!(checkpoint.to_string().as_bytes(), bytes);
     let (origin, size) = (checkpoint.origin(), checkpoint.size());
-    let head = format!("{origin}\n{size}\n{}\n\n— ", BASE64_STANDARD.encode(checkpoint.root()));
+    let head = format!("{origin}\n{size}\n{}\n", BASE64_STANDARD.encode(checkpoint.root()));
     assert!(checkpoint.as_str().starts_with(&head), "{checkpoint}");
+    let has_extension = !checkpoint.as_str()[head.len()..].starts_with("\n— ");
+    assert_eq!(has_extension, !parsed, "{checkpoint}");
 
     // A foreign key under the same name. Its id matches the checkpoint's with probability 2^-32.
     let foreign = [

@@ -29,7 +29,7 @@ pub(super) fn with_cosignatures(directory: &Path, latest: SignedCheckpoint) -> S
 /// wrong, one pass over all lines.
 pub(super) fn best(directory: &Path, latest: &SignedCheckpoint, seq: u64) -> Option<SignedCheckpoint> {
     let sizes = cosigned_sizes(directory).ok()?;
-    let naming = sizes.into_iter().filter(|size| (seq + 1..latest.size()).contains(size)).take(CANDIDATES);
+    let naming = sizes.into_iter().filter(|size| *size > seq && *size < latest.size()).take(CANDIDATES);
     let mut found: Vec<SignedCheckpoint> =
         naming.filter_map(|size| read_cosigned(directory, size).ok().flatten()).collect();
     found.retain(|cosigned| cosigned.cosignature_count() > latest.cosignature_count());

@@ -80,6 +80,8 @@ fn the_latest_checkpoint_has_the_cosignatures_of_its_copy() {
     let latest = cosign(directory.path(), &checkpoints[1], 2);
     assert_eq!(Prover::open(directory.path()).unwrap().checkpoint().as_str(), latest.as_str());
     assert_eq!(proved_under(directory.path(), 0), latest.as_str());
+    let beyond = Prover::open(directory.path()).unwrap().naming(u64::MAX);
+    assert_eq!(beyond.checkpoint().as_str(), latest.as_str(), "no checkpoint names that line");
 }
 
 #[test]
