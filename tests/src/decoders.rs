@@ -1,4 +1,5 @@
-//! Checks of everything that decodes untrusted bytes: notes, proofs, cursors, rings, segments and queries.
+//! Checks of everything that decodes untrusted bytes: notes, proofs, cursors, rings, segments, queries
+//! and time stamps.
 //!
 //! Each function takes arbitrary bytes and panics if a decoder violates its contract. The corpus tests over
 //! `tests/data/corpus` and the fuzz targets in `fuzz/` call these functions.
@@ -9,6 +10,7 @@ mod proof;
 mod query;
 mod ring;
 mod segment;
+mod stamp;
 
 pub use cursor::cursor;
 pub use note::note;
@@ -16,3 +18,4 @@ pub use proof::proof;
 pub use query::query;
 pub use ring::ring;
 pub use segment::segment;
+pub use stamp::stamp;

@@ -82,3 +82,8 @@ fn recovery_from_a_damaged_ring_invents_and_repeats_nothing() {
 fn a_query_reads_back_and_skips_no_matching_line() {
     run("query", 300, decoders::query);
 }
+
+#[test]
+fn a_time_stamp_is_valid_for_nothing_else() {
+    run("stamp", 4_000, decoders::stamp);
+}

@@ -60,7 +60,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "fuzz",
-        modes: &["note", "proof", "cursor", "segment", "ring", "query"],
+        modes: &["note", "proof", "cursor", "segment", "ring", "query", "stamp"],
         usage: "fuzz [--minutes N] [TARGET…]",
         summary: "fuzz the decoders, two minutes each; needs a nightly compiler",
     },
