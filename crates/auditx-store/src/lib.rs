@@ -19,6 +19,7 @@
 //! that read or copy a trail; `auditx-core` builds on the modules.
 
 mod kill_point;
+pub mod background;
 mod inherited;
 mod reach;
 mod entry_id;

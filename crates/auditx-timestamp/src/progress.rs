@@ -1,6 +1,4 @@
-//! What the thread that obtains time stamps and its owner share.
-
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+//! How far the thread that obtains time stamps is.
 
 use crate::stamp::Stamped;
 
@@ -14,29 +12,4 @@ pub struct Progress {
     pub stamps: u64,
     /// Why the last attempt failed; `None` if it did not.
     pub failure: Option<String>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    pub(crate) state: Mutex<State>,
-    /// Signalled at each change.
-    pub(crate) changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) progress: Progress,
-    pub(crate) ending: Option<Ending>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    AfterStamp,
-    Now,
-}
-
-impl Shared {
-    pub(crate) fn locked(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -1,18 +1,17 @@
 //! Obtains time stamps for the checkpoints of a trail, on a thread of its own.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use auditx_core::AuditLogger;
 use auditx_reader::{kept_stamps, latest_checkpoint};
+use auditx_store::background::{Background, Ending};
 use auditx_tlog::SignedCheckpoint;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::authority::Authority;
 use crate::error::{Error, Result};
-use crate::progress::{Ending, Progress, Shared, State};
+use crate::progress::Progress;
 use crate::roots::Roots;
 use crate::stamp::{Stamp, Stamped};
 use crate::work::{Plan, Work};
@@ -111,35 +110,28 @@ impl TimeStamps {
 /// Stamps checkpoints in the background. Dropping it ends the thread after the request that is running,
 /// without a last stamp.
 #[derive(Debug)]
-pub struct Stamper {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct Stamper(Background<Progress>);
 
 impl Stamper {
     fn start(work: Work) -> Result<Self> {
         let (shared, runtime) = (work.shared.clone(), runtime()?);
-        let thread = thread::Builder::new().name("auditx-stamp".to_owned());
-        let thread = thread.spawn(move || {
+        let started = Background::spawn("auditx-stamp", shared, move || {
             work.run(&runtime);
             // Does not wait for a host name that is still being resolved.
             runtime.shutdown_background();
         });
-        let thread = thread.map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
-        Ok(Self { shared, thread: Some(thread) })
+        started.map(Self).map_err(|error| Error::new(format!("cannot start a thread: {error}")))
     }
 
     /// Returns how far the stamping is.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        self.shared.locked().progress.clone()
+        self.0.shared().progress()
     }
 
     /// Waits until `condition` is true of the progress. Returns `false` if the time is over first.
     pub fn wait_until(&self, timeout: Duration, condition: impl Fn(&Progress) -> bool) -> bool {
-        let waiting = |state: &mut State| !condition(&state.progress);
-        let waited = self.shared.changed.wait_timeout_while(self.shared.locked(), timeout, waiting);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        self.0.wait_until(timeout, condition)
     }
 
     /// Stamps the latest checkpoint, if it was not, and ends. Call it after the logger was closed, which
@@ -147,23 +139,8 @@ impl Stamper {
     /// seconds.
     #[must_use]
     pub fn close(mut self) -> Progress {
-        self.end(Ending::AfterStamp);
+        self.0.end(Ending::Soon);
         self.progress()
-    }
-
-    fn end(&mut self, ending: Ending) {
-        self.shared.locked().ending = Some(ending);
-        self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has ended too.
-            drop(thread.join());
-        }
-    }
-}
-
-impl Drop for Stamper {
-    fn drop(&mut self) {
-        self.end(Ending::Now);
     }
 }
 

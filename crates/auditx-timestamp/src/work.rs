@@ -4,12 +4,14 @@
 //! checkpoint would say less. After a failure, the next attempt takes what is the latest then.
 
 use std::fs;
+use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use auditx_core::AuditLogger;
 use auditx_reader::{kept_stamps, latest_checkpoint};
+use auditx_store::background::{Ending, Shared};
 use auditx_store::checkpoint_history;
 use auditx_tlog::SignedCheckpoint;
 use reqwest::Client;
@@ -19,7 +21,7 @@ use tokio::runtime::Runtime;
 use crate::authority::{self, Authority};
 use crate::error::{Error, Result};
 use crate::kept;
-use crate::progress::{Ending, Shared, State};
+use crate::progress::Progress;
 use crate::request::Request;
 use crate::stamp::Stamped;
 
@@ -58,7 +60,7 @@ pub(crate) struct Work {
     /// After a failure, not before this time.
     not_before: Option<Instant>,
     pause: Duration,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared<Progress>>,
 }
 
 impl Work {
@@ -81,7 +83,7 @@ impl Work {
 
     pub(crate) fn run(mut self, runtime: &Runtime) {
         loop {
-            let ending = self.shared.locked().ending;
+            let ending = self.shared.ending();
             if ending == Some(Ending::Now) {
                 return;
             }
@@ -95,9 +97,7 @@ impl Work {
             if ending.is_some() {
                 return;
             }
-            let waiting = |state: &mut State| state.ending.is_none();
-            let wait = self.shared.changed.wait_timeout_while(self.shared.locked(), POLL_INTERVAL, waiting);
-            drop(wait.unwrap_or_else(PoisonError::into_inner));
+            self.shared.wait_for_end(POLL_INTERVAL);
         }
     }
 
@@ -122,24 +122,24 @@ impl Work {
     /// Obtains and stores a stamp.
     pub(crate) async fn stamp(&mut self, checkpoint: &SignedCheckpoint) -> Result<Stamped> {
         let outcome = self.obtain(checkpoint).await;
-        let mut state = self.shared.locked();
-        let known = state.progress.failure.take();
+        let failure = outcome.as_ref().err().map(ToString::to_string);
         match &outcome {
-            Ok(stamped) => {
+            Ok(_) => {
                 (self.since, self.has_stamped, self.stamped) = (Instant::now(), true, checkpoint.size());
                 (self.not_before, self.pause) = (None, FIRST_PAUSE);
-                state.progress.stamped = Some((checkpoint.size(), stamped.clone()));
-                state.progress.stamps += 1;
             }
-            Err(error) => {
+            Err(_) => {
                 self.not_before = Some(Instant::now() + self.pause);
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-                state.progress.failure = Some(error.to_string());
             }
         }
-        let is_new = state.progress.failure.is_some() && state.progress.failure != known;
-        drop(state);
-        self.shared.changed.notify_all();
+        let is_new = self.shared.change(|progress| {
+            if let Ok(stamped) = &outcome {
+                progress.stamped = Some((checkpoint.size(), stamped.clone()));
+                progress.stamps += 1;
+            }
+            mem::replace(&mut progress.failure, failure.clone()) != failure
+        });
         if let (Some(logger), Err(error), true) = (&self.logger, &outcome, is_new) {
             logger.warning("a checkpoint cannot be time-stamped", json!({ "error": error.to_string() }));
         }

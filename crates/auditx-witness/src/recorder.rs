@@ -1,11 +1,11 @@
 //! Records in a trail which checkpoints a witness cosigned. Such a trail is the parent of those that the
 //! witness cosigns: one cosigned checkpoint of it vouches for all of them.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 use std::time::Duration;
 
 use auditx_core::{AuditAction, AuditLogger, BusinessModule};
+use auditx_store::background::{Background, Shared};
 use auditx_tlog::SignedCheckpoint;
 use serde_json::json;
 
@@ -16,14 +16,7 @@ use crate::witness::Witness;
 /// what is left and ends the thread.
 #[derive(Debug)]
 pub struct Recorder {
-    ending: Arc<Ending>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Ending {
-    is_set: Mutex<bool>,
-    changed: Condvar,
+    _thread: Background<()>,
 }
 
 impl Recorder {
@@ -34,12 +27,11 @@ impl Recorder {
     /// If the logger has no trail, or the thread cannot be started.
     pub fn spawn(witness: Arc<Witness>, logger: &AuditLogger, interval: Duration) -> Result<Self> {
         logger.trail_dir().map_err(|error| Error::new(error.to_string()))?;
-        let (ending, logger) = (Arc::new(Ending::default()), logger.clone());
-        let ends = ending.clone();
-        let thread = thread::Builder::new().name("auditx-recorder".to_owned());
-        let thread = thread.spawn(move || {
+        let (shared, logger) = (Arc::new(Shared::<()>::default()), logger.clone());
+        let ended = shared.clone();
+        let thread = Background::spawn("auditx-recorder", shared, move || {
             loop {
-                let is_last = ends.wait(interval);
+                let is_last = ended.wait_for_end(interval).is_some();
                 witness.take_cosigned().iter().for_each(|checkpoint| record(&logger, checkpoint));
                 if is_last {
                     return;
@@ -47,27 +39,7 @@ impl Recorder {
             }
         });
         let thread = thread.map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
-        Ok(Self { ending, thread: Some(thread) })
-    }
-}
-
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        *self.ending.is_set.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.ending.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has ended too.
-            drop(thread.join());
-        }
-    }
-}
-
-impl Ending {
-    /// Waits for the end, at most this long. Returns whether it has come.
-    fn wait(&self, interval: Duration) -> bool {
-        let is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(is_set, interval, |is_set| !*is_set);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        Ok(Self { _thread: thread })
     }
 }
 

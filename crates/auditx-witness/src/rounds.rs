@@ -2,11 +2,12 @@
 
 use std::mem;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use auditx_core::{AuditAction, AuditLogger, LogLevel};
 use auditx_reader::latest_checkpoint;
+use auditx_store::background::{Ending, Shared};
 use auditx_tlog::{SignedCheckpoint, WitnessKey};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::cosigned;
 use crate::error::Result;
-use crate::progress::{Ending, Shared, State};
+use crate::progress::{Progress, keep};
 use crate::target::{self, Outcome, Target};
 
 /// How often the trail is asked for a new checkpoint. It signs about one a second.
@@ -48,7 +49,7 @@ pub(crate) struct Work {
     directory: PathBuf,
     logger: Option<AuditLogger>,
     client: Client,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared<Progress>>,
 }
 
 /// A witness, and when it is asked next.
@@ -81,7 +82,7 @@ impl Work {
     pub(crate) fn run(mut self, runtime: &Runtime) {
         let mut began: Option<Instant> = None;
         loop {
-            let ending = self.shared.locked().ending;
+            let ending = self.shared.ending();
             if ending == Some(Ending::Now) {
                 return;
             }
@@ -101,9 +102,7 @@ impl Work {
             if ending.is_some() {
                 return;
             }
-            let waiting = |state: &mut State| state.ending.is_none();
-            let wait = self.shared.changed.wait_timeout_while(self.shared.locked(), POLL_INTERVAL, waiting);
-            drop(wait.unwrap_or_else(PoisonError::into_inner));
+            self.shared.wait_for_end(POLL_INTERVAL);
         }
     }
 
@@ -151,7 +150,7 @@ impl Work {
                 Err(_) if unsaved == 0 => {}
                 ended => {
                     if unsaved > 0 {
-                        stored = stored.and(self.shared.keep(directory, &checkpoint, unsaved));
+                        stored = stored.and(keep(&self.shared, directory, &checkpoint, unsaved));
                         unsaved = 0;
                     }
                     if ended.is_ok() {
@@ -181,8 +180,7 @@ impl Work {
                 asked.cosigned = Some((size, Instant::now()));
                 (asked.not_before, asked.pause) = (None, FIRST_PAUSE);
                 asked.alarms.clear();
-                self.shared.locked().progress.failures.remove(&name);
-                self.shared.changed.notify_all();
+                self.shared.change(|progress| progress.failures.remove(&name));
                 return;
             }
             Outcome::Newer => return,
@@ -208,8 +206,7 @@ impl Work {
         if is_new_alarm {
             self.record(&name, &failure, size);
         }
-        let known = self.shared.locked().progress.failures.insert(name.clone(), failure.clone());
-        self.shared.changed.notify_all();
+        let known = self.shared.change(|progress| progress.failures.insert(name.clone(), failure.clone()));
         if known.as_ref() != Some(&failure) {
             self.warn("a witness does not cosign", &format!("{name}: {failure}"));
         }

@@ -1,17 +1,16 @@
 //! Obtains cosignatures for the checkpoints of a trail, on a thread of its own.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use auditx_core::AuditLogger;
 use auditx_reader::latest_checkpoint;
+use auditx_store::background::{Background, Ending};
 use auditx_tlog::{Policy, SignedCheckpoint};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result};
-use crate::progress::{Ending, Progress, Shared, State};
+use crate::progress::Progress;
 use crate::rounds::{Plan, Work};
 use crate::target::Target;
 
@@ -95,7 +94,7 @@ impl Witnesses {
             let (checkpoint, has_newer) = runtime.block_on(work.round(latest, true))?;
             if !has_newer {
                 runtime.shutdown_background();
-                let progress = work.shared.locked().progress.clone();
+                let progress = work.shared.progress();
                 return Ok((checkpoint, progress));
             }
         }
@@ -106,58 +105,36 @@ impl Witnesses {
 /// Submits checkpoints in the background. Dropping it ends the thread after the round that is running,
 /// without a last submission.
 #[derive(Debug)]
-pub struct Submitter {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct Submitter(Background<Progress>);
 
 impl Submitter {
     fn start(work: Work) -> Result<Self> {
         let (shared, runtime) = (work.shared.clone(), runtime()?);
-        let thread = thread::Builder::new().name("auditx-cosign".to_owned());
-        let thread = thread.spawn(move || {
+        let started = Background::spawn("auditx-cosign", shared, move || {
             work.run(&runtime);
             // Does not wait for a host name that is still being resolved.
             runtime.shutdown_background();
         });
-        let thread = thread.map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
-        Ok(Self { shared, thread: Some(thread) })
+        started.map(Self).map_err(|error| Error::new(format!("cannot start a thread: {error}")))
     }
 
     /// Returns how far the submission is.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        self.shared.locked().progress.clone()
+        self.0.shared().progress()
     }
 
     /// Waits until `condition` is true of the progress. Returns `false` if the time is over first.
     pub fn wait_until(&self, timeout: Duration, condition: impl Fn(&Progress) -> bool) -> bool {
-        let waiting = |state: &mut State| !condition(&state.progress);
-        let waited = self.shared.changed.wait_timeout_while(self.shared.locked(), timeout, waiting);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        self.0.wait_until(timeout, condition)
     }
 
     /// Submits the latest checkpoint and ends. Call it after the logger was closed, which signs the last one.
     /// Waits for a round that is running, then for the last one; each request may take five seconds.
     #[must_use]
     pub fn close(mut self) -> Progress {
-        self.end(Ending::AfterSubmission);
+        self.0.end(Ending::Soon);
         self.progress()
-    }
-
-    fn end(&mut self, ending: Ending) {
-        self.shared.locked().ending = Some(ending);
-        self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has ended too.
-            drop(thread.join());
-        }
-    }
-}
-
-impl Drop for Submitter {
-    fn drop(&mut self) {
-        self.end(Ending::Now);
     }
 }
 
