@@ -204,7 +204,7 @@ fn two_shippers_of_one_trail_duplicate_nothing() {
     let (server, directory) = (server(), trail(2_000));
     let mut settings = settings();
     settings.lines = 20;
-    let shippers = [(); 2].map(|()| ship_to(&server.url(), directory.path(), settings));
+    let shippers = [(); 2].map(|()| ship_to(&server.url(), directory.path(), settings.clone()));
     for shipper in shippers {
         wait_for_all(&shipper, lines(directory.path()).len());
         stop(shipper);
@@ -220,8 +220,9 @@ fn interleaved_trails_are_each_complete_and_in_order() {
     let mut settings = settings();
     settings.lines = 100;
     let trails = [trail(8_000), trail(8_000)];
-    let shippers =
-        trails.each_ref().map(|trail| [(); 2].map(|()| ship_to(&server.url(), trail.path(), settings)));
+    let shippers = trails
+        .each_ref()
+        .map(|trail| [(); 2].map(|()| ship_to(&server.url(), trail.path(), settings.clone())));
     for (shippers, trail) in shippers.into_iter().zip(&trails) {
         for shipper in shippers {
             wait_for_all(&shipper, lines(trail.path()).len());

@@ -180,7 +180,7 @@ fn two_shippers_of_one_trail_duplicate_nothing() {
     settings.lines = 20;
     let shippers = [(); 2].map(|()| {
         let destination = Postgres::new(&server.url("shipper", server.port())).unwrap();
-        Shipper::spawn(directory.path(), destination, settings).unwrap()
+        Shipper::spawn(directory.path(), destination, settings.clone()).unwrap()
     });
     for shipper in shippers {
         wait_for_all(&shipper, lines(directory.path()).len());
