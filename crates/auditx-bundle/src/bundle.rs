@@ -26,7 +26,7 @@ type Selected = Vec<Option<u64>>;
 
 /// An archive of entries of one trail with everything needed to check them elsewhere.
 ///
-/// All proofs lead to one checkpoint, which [`Prover::naming`] chooses: the one with the most cosignatures of
+/// All proofs lead to one checkpoint, which [`Prover::covering`] chooses: the one with the most cosignatures of
 /// witnesses that names the selected entries, or else the one that was the latest when the bundle was opened.
 /// Entries that the latest does not name, and legacy lines, are in the archive without a proof. If the trail
 /// has time stamps, the archive has the first one that covers all selected entries.
@@ -166,7 +166,7 @@ impl Bundle {
             return Ok(Outcome { summary, unproved: 0, keys: 0 });
         }
         let last = self.last_signed(&seqs);
-        let prover = last.map(|last| self.prover.naming(last));
+        let prover = last.map(|last| self.prover.covering(last));
         let prover = prover.as_ref().unwrap_or(&self.prover);
         let unproved = self.write_proofs(&mut archive, (selected, &seqs), prover)?;
         let keys = self.write_checkpoint(&mut archive, prover.checkpoint())?;

@@ -74,8 +74,8 @@ pub use search::{Cursor, Found, Order, ReadErrors, Search, SearchError, Source, 
 pub use state::{EntryRef, Existence, KnownField, RecordAt, RecordState, Since};
 pub use trails::{FoundTrails, find_trails, is_trail};
 pub use verify::{
-    Answer, DatedCheckpoint, Fault, FaultKind, Occurrence, ParentRecord, ParentTrail, Reason, Remark,
-    RemarkKind, Signatory, TimeStamp, TimeStamps, Verification, VerifyOptions, Witnessed, verify,
+    Answer, Fault, FaultKind, Occurrence, ParentEntry, ParentTrail, Reason, Remark, RemarkKind, Signatory,
+    StampedCheckpoint, TimeStamp, TimeStamps, Verification, VerifyOptions, Witnessed, verify,
 };
 
 // The code blocks of the README are compiled and run as tests.

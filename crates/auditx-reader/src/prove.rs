@@ -34,7 +34,7 @@ pub use signer::recorded_signer;
 /// What to do if a trail and its checkpoint disagree.
 const ADVICE: &str = "run `auditx verify` to see where";
 
-/// Proves that the trail contains the line with this number, under the checkpoint that [`Prover::naming`]
+/// Proves that the trail contains the line with this number, under the checkpoint that [`Prover::covering`]
 /// chooses. For an erased line, the proof holds the hash in its stub.
 ///
 /// Costs reading the line's segment up to the line, and a few nodes from the tile cache; if the cache is
@@ -63,11 +63,11 @@ pub fn prove(directory: &Path, seq: u64) -> Result<InclusionProof> {
     let prover = Prover::open(directory)?;
     prover.ensure_signed(seq)?;
     let line = signed_line(directory, seq)?;
-    prover.naming(seq).prove_at(seq, line.bytes(), || (line.path(), line.offset()))
+    prover.covering(seq).prove_at(seq, line.bytes(), || (line.path(), line.offset()))
 }
 
 /// Proves many lines of a trail, all under one checkpoint: that which was the latest when the prover was
-/// opened, or a [cosigned](Self::naming) one.
+/// opened, or a [cosigned](Self::covering) one.
 ///
 /// For lines that were already read; [`prove`] finds the line first.
 pub struct Prover {
@@ -116,7 +116,7 @@ impl Prover {
     /// Costs reading these checkpoints, and a few nodes from the tile cache; if the cache is missing or wrong,
     /// one pass over all lines for each.
     #[must_use]
-    pub fn naming(&self, seq: u64) -> Self {
+    pub fn covering(&self, seq: u64) -> Self {
         let best = cosigned::best(&self.directory, &self.latest, seq);
         Self {
             directory: self.directory.clone(),

@@ -50,9 +50,9 @@ use witnessed::{Open, Sought};
 
 pub use fault::{Fault, FaultKind};
 pub use options::VerifyOptions;
-pub use parent::{ParentRecord, ParentTrail};
+pub use parent::{ParentEntry, ParentTrail};
 pub use remark::{Occurrence, Remark, RemarkKind};
-pub use stamped::{DatedCheckpoint, TimeStamp, TimeStamps};
+pub use stamped::{StampedCheckpoint, TimeStamp, TimeStamps};
 pub use verification::{Answer, Reason, Signatory, Verification};
 pub use witnessed::Witnessed;
 
@@ -160,7 +160,7 @@ there is nothing to verify";
 
 /// Returns the sizes of the trees whose roots are compared with those of checkpoints from outside.
 fn compared(options: &VerifyOptions, cosigned: &Sought) -> Vec<u64> {
-    let known = options.known.iter().chain(options.dated.iter().map(|dated| &dated.checkpoint));
+    let known = options.known.iter().chain(options.stamped.iter().map(|stamped| &stamped.checkpoint));
     let mut sizes: Vec<u64> = known.map(SignedCheckpoint::size).collect();
     if let Ok(Some(cosigned)) = &cosigned.outcome {
         sizes.push(cosigned.witnessed.size);

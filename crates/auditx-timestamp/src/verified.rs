@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use auditx_reader::{DatedCheckpoint, KeptStamp, kept_stamps};
+use auditx_reader::{KeptStamp, StampedCheckpoint, kept_stamps};
 use auditx_tlog::SignedCheckpoint;
 
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ use crate::stamp::Stamp;
 ///
 /// # Errors
 /// If the stamps cannot be listed.
-pub fn verified(trail: &Path, roots: &Roots) -> Result<(Vec<DatedCheckpoint>, Vec<String>)> {
+pub fn verified(trail: &Path, roots: &Roots) -> Result<(Vec<StampedCheckpoint>, Vec<String>)> {
     let kept = kept_stamps(trail).map_err(|error| Error::new(error.to_string()))?;
     let (mut dated, mut unusable) = (Vec::new(), Vec::new());
     for stamp in &kept {
@@ -27,9 +27,9 @@ pub fn verified(trail: &Path, roots: &Roots) -> Result<(Vec<DatedCheckpoint>, Ve
     Ok((dated, unusable))
 }
 
-fn verify(kept: &KeptStamp, roots: &Roots) -> Result<DatedCheckpoint> {
+fn verify(kept: &KeptStamp, roots: &Roots) -> Result<StampedCheckpoint> {
     let checkpoint = SignedCheckpoint::parse(&kept.checkpoint)
         .map_err(|error| Error::new(format!("the checkpoint beside it cannot be read: {error}")))?;
     let stamped = Stamp::parse(&kept.response)?.verify(&kept.checkpoint, roots)?;
-    Ok(DatedCheckpoint::new(checkpoint, stamped.at, stamped.accuracy, stamped.authority))
+    Ok(StampedCheckpoint::new(checkpoint, stamped.at, stamped.accuracy, stamped.authority))
 }

@@ -1,6 +1,6 @@
 //! Checks that a parent trail recorded the checkpoint of a proof.
 
-use auditx_reader::ParentRecord;
+use auditx_reader::ParentEntry;
 use auditx_tlog::{InclusionProof, Policy, SignedCheckpoint};
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ pub(super) fn recorded(
     proof.check(policy.logs()).map_err(|fault| format!("the proof of the parent trail: {fault}"))?;
     let (log, seq) = (proof.checkpoint().origin().to_owned(), proof.index());
     let of = |checkpoint: &SignedCheckpoint| (checkpoint.size(), *checkpoint.root());
-    match ParentRecord::read(proof.line(), checkpoint.origin()) {
+    match ParentEntry::read(proof.line(), checkpoint.origin()) {
         Some(record) if of(&record.checkpoint) == of(checkpoint) => {
             Ok(Recorded { log, seq, at: record.at.to_string() })
         }

@@ -7,7 +7,7 @@ use auditx_tlog::InclusionProof;
 
 use super::{Prover, prove, recorded_signer, signed_line};
 use crate::error::{Error, Result};
-use crate::verify::ParentRecord;
+use crate::verify::ParentEntry;
 
 /// Proves that the trail contains the line with this number, under the first checkpoint that its parent trail
 /// recorded and that names the line; and that the parent trail contains that record. Returns both proofs.
@@ -25,7 +25,7 @@ pub fn prove_with_parent(
     latest.ensure_signed(seq)?;
     let line = signed_line(directory, seq)?;
     let mut naming = None;
-    for record in ParentRecord::all(parent, latest.checkpoint.origin())? {
+    for record in ParentEntry::all(parent, latest.checkpoint.origin())? {
         let record = record?;
         if record.checkpoint.size() > seq && recorded_signer(directory, &record.checkpoint).is_ok() {
             naming = Some(record);

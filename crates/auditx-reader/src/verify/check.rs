@@ -288,8 +288,8 @@ fn check_stamps(
     keys: &[VerifierKey],
     verification: &mut Verification,
 ) -> Option<Fault> {
-    for dated in &case.options.dated {
-        let stamped = &dated.checkpoint;
+    for stamp in &case.options.stamped {
+        let stamped = &stamp.checkpoint;
         let mut unusable = |why: &str| {
             let size = stamped.size();
             verification.unusable_stamps.push(format!("the stamped checkpoint of {size} lines {why}"));
@@ -301,7 +301,7 @@ fn check_stamps(
         } else {
             match compare(case, checkpoint, head_of(stamped), "that was time-stamped", verification) {
                 Err(fault) => return Some(fault),
-                Ok(true) => TimeStamps::add(&mut verification.time_stamps, dated),
+                Ok(true) => TimeStamps::add(&mut verification.time_stamps, stamp),
                 // Its lines were retired.
                 Ok(false) => {}
             }

@@ -127,7 +127,7 @@ pub(super) struct Fold<'a> {
 impl<'a> Fold<'a> {
     /// `begin` is the tree of the retired lines, if it is known.
     pub(super) fn new(
-        Shared { files, keys, dated, .. }: Shared<'a>,
+        Shared { files, keys, stamped, .. }: Shared<'a>,
         wanted: impl IntoIterator<Item = u64>,
         begin: Option<CompactRange>,
         projection: Option<Projection>,
@@ -140,7 +140,7 @@ impl<'a> Fold<'a> {
             kept: VecDeque::new(),
             kept_lines: 0,
             heartbeats: Heartbeats::default(),
-            stamp_times: StampTimes::new(dated),
+            stamp_times: StampTimes::new(stamped),
             projection,
             walked: Walked { begin, ..Walked::default() },
         }

@@ -39,7 +39,7 @@ pub(super) fn erasures(
     let Some(begin) = files.iter().position(is_next) else { return nothing };
     let keys = KnownKeys::new(&case.options.keys);
     let (files, chunk) = (&files[begin..], case.options.chunk);
-    let shared = Shared { files, keys: &keys, leaf_cache: None, signed: 0, chunk, dated: &[] };
+    let shared = Shared { files, keys: &keys, leaf_cache: None, signed: 0, chunk, stamped: &[] };
     let wanted = BTreeSet::from([newer.size()]);
     let walked = walk::once(shared, case.options.threads, &wanted, (Some(tree.clone()), None), &mut |_| {})?;
     if walked.stop.is_some() || walked.roots.get(&newer.size()) != Some(newer.root()) {

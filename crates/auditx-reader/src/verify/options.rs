@@ -5,7 +5,7 @@ use std::time::Duration;
 use auditx_tlog::{Policy, SignedCheckpoint, VerifierKey};
 
 use super::parent::ParentTrail;
-use super::stamped::DatedCheckpoint;
+use super::stamped::StampedCheckpoint;
 
 /// Large enough that the handover costs nothing, small enough to balance the threads and stay in memory.
 const CHUNK: usize = 1024 * 1024;
@@ -36,7 +36,7 @@ pub struct VerifyOptions {
     pub(super) parent: Option<ParentTrail>,
     pub(super) max_age: Option<Duration>,
     /// In the order of sizes.
-    pub(super) dated: Vec<DatedCheckpoint>,
+    pub(super) stamped: Vec<StampedCheckpoint>,
     pub(super) unusable_stamps: Vec<String>,
     pub(super) needs_stamp: bool,
     pub(super) threads: usize,
@@ -53,7 +53,7 @@ impl Default for VerifyOptions {
             policy: None,
             parent: None,
             max_age: None,
-            dated: Vec::new(),
+            stamped: Vec::new(),
             unusable_stamps: Vec::new(),
             needs_stamp: false,
             threads,
@@ -118,9 +118,9 @@ impl VerifyOptions {
     /// is never [`Answer::Intact`](crate::Answer::Intact). A time stamp does not show that the trail was not
     /// rolled back.
     #[must_use]
-    pub fn time_stamps(mut self, dated: Vec<DatedCheckpoint>, unusable: Vec<String>) -> Self {
-        (self.dated, self.unusable_stamps, self.needs_stamp) = (dated, unusable, true);
-        self.dated.sort_by_key(|dated| dated.checkpoint.size());
+    pub fn time_stamps(mut self, stamped: Vec<StampedCheckpoint>, unusable: Vec<String>) -> Self {
+        (self.stamped, self.unusable_stamps, self.needs_stamp) = (stamped, unusable, true);
+        self.stamped.sort_by_key(|stamped| stamped.checkpoint.size());
         self
     }
 

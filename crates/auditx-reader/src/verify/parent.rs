@@ -54,7 +54,7 @@ impl ParentTrail {
             Err(why) => return Ok(Err(why.clone())),
         };
         let mut found = Found::default();
-        for record in ParentRecord::all(&self.directory, log)? {
+        for record in ParentEntry::all(&self.directory, log)? {
             let record = record?;
             if record.seq >= cosigned.size {
                 break;
@@ -71,7 +71,7 @@ impl ParentTrail {
 
     /// Returns whether one of these keys signed a recorded checkpoint. Reads the lines before it again.
     pub(super) fn is_signed(&self, head: &RecordedHead, log: &str, keys: &[VerifierKey]) -> Result<bool> {
-        for record in ParentRecord::all(&self.directory, log)? {
+        for record in ParentEntry::all(&self.directory, log)? {
             let record = record?;
             if record.seq == head.seq {
                 return Ok(record.checkpoint.verify(keys).is_ok());
@@ -93,7 +93,7 @@ pub(super) struct RecordedHead {
 /// An entry of a parent trail that records a checkpoint.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct ParentRecord {
+pub struct ParentEntry {
     /// The number of its line.
     pub seq: u64,
     /// When it was recorded.
@@ -102,7 +102,7 @@ pub struct ParentRecord {
     pub checkpoint: SignedCheckpoint,
 }
 
-impl ParentRecord {
+impl ParentEntry {
     /// Reads a line that records a checkpoint of this log. `None` for any other line.
     #[must_use]
     pub fn read(line: &[u8], log: &str) -> Option<Self> {
@@ -140,7 +140,7 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, ParentRecord { seq, at, checkpoint }: ParentRecord) {
+    fn add(&mut self, ParentEntry { seq, at, checkpoint }: ParentEntry) {
         let (size, root) = (checkpoint.size(), *checkpoint.root());
         if self.heads.last().is_none_or(|last| (last.size, last.root) != (size, root)) {
             self.heads.push(RecordedHead { size, root, seq });

@@ -1,4 +1,4 @@
-//! Time stamps: checkpoints that an authority dated, and the times of lines that they allow.
+//! Time stamps: checkpoints that an authority stamped, and what they imply for the times of lines.
 //!
 //! A stamp shows that the lines of its checkpoint existed at its time, so none of them is dated later. It
 //! does not show that the other lines did not exist. But stamps are obtained for the latest checkpoint, so
@@ -22,10 +22,10 @@ const TOLERANCE: u64 = 5;
 /// recorded in between are dated earlier than the stamp.
 const LEAD: u64 = 60;
 
-/// A checkpoint, and the time for which a time-stamping authority vouches.
+/// A checkpoint, and what its verified time stamp says.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct DatedCheckpoint {
+pub struct StampedCheckpoint {
     /// What was stamped.
     pub checkpoint: SignedCheckpoint,
     /// When it existed, in seconds since 1970.
@@ -36,7 +36,7 @@ pub struct DatedCheckpoint {
     pub authority: String,
 }
 
-impl DatedCheckpoint {
+impl StampedCheckpoint {
     /// A checkpoint for which a verified time stamp exists.
     #[must_use]
     pub fn new(
@@ -75,9 +75,12 @@ pub struct TimeStamps {
 
 impl TimeStamps {
     /// Adds one more. They come in the order of their sizes.
-    pub(super) fn add(stamps: &mut Option<Self>, dated: &DatedCheckpoint) {
-        let stamp =
-            TimeStamp { size: dated.checkpoint.size(), at: dated.at, authority: dated.authority.clone() };
+    pub(super) fn add(stamps: &mut Option<Self>, stamped: &StampedCheckpoint) {
+        let stamp = TimeStamp {
+            size: stamped.checkpoint.size(),
+            at: stamped.at,
+            authority: stamped.authority.clone(),
+        };
         match stamps {
             Some(stamps) => (stamps.count, stamps.last) = (stamps.count + 1, stamp),
             None => *stamps = Some(Self { count: 1, first: stamp.clone(), last: stamp }),
@@ -117,14 +120,14 @@ struct Bound {
 }
 
 impl StampTimes {
-    /// `dated` is in the order of sizes.
-    pub(super) fn new(dated: &[DatedCheckpoint]) -> Self {
+    /// `stamped` is in the order of sizes.
+    pub(super) fn new(stamped: &[StampedCheckpoint]) -> Self {
         let mut spans: Vec<Span> = vec![Span { end: u64::MAX, latest: None, earliest: None }];
         let (mut latest, mut first) = (None::<Bound>, u64::MAX);
         let mut was_newest = Vec::new();
-        for dated in dated.iter().rev() {
-            let (size, at) = (dated.checkpoint.size(), dated.at);
-            let slack = whole_seconds(dated.accuracy);
+        for stamped in stamped.iter().rev() {
+            let (size, at) = (stamped.checkpoint.size(), stamped.at);
+            let slack = whole_seconds(stamped.accuracy);
             let second = at.saturating_add(slack + TOLERANCE);
             if latest.is_none_or(|latest| second < latest.second) {
                 latest = Some(Bound { second, size, at });

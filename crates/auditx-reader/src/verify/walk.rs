@@ -42,8 +42,8 @@ pub(super) fn walk(
     let signed =
         checkpoints.latest.as_ref().ok().and_then(Option::as_ref).map_or(0, |checkpoint| checkpoint.size());
     let keys = KnownKeys::new(&options.keys);
-    let (chunk, dated) = (options.chunk, options.dated.as_slice());
-    let shared = Shared { files, keys: &keys, leaf_cache: leaf_cache.as_ref(), signed, chunk, dated };
+    let (chunk, stamped) = (options.chunk, options.stamped.as_slice());
+    let shared = Shared { files, keys: &keys, leaf_cache: leaf_cache.as_ref(), signed, chunk, stamped };
     let kept = checkpoints.history.iter().map(|note| note.size());
     let mut wanted: BTreeSet<u64> = kept.chain(compared.iter().copied()).chain([signed]).collect();
     let oldest = files.first().and_then(SegmentFile::named);

@@ -11,7 +11,7 @@ use auditx_store::Frame;
 use super::files::{Opened, SegmentFile};
 use super::leaf_cache::LeafCache;
 use super::scan::{CacheComparison, KnownKeys, Piece, Scan};
-use super::stamped::DatedCheckpoint;
+use super::stamped::StampedCheckpoint;
 use super::window::Window;
 use crate::error::{Error, Result};
 use crate::pool::{Output, Pool};
@@ -52,7 +52,7 @@ pub(super) struct Shared<'a> {
     pub(super) signed: u64,
     pub(super) chunk: usize,
     /// In the order of sizes.
-    pub(super) dated: &'a [DatedCheckpoint],
+    pub(super) stamped: &'a [StampedCheckpoint],
 }
 
 /// Reads all segments with `threads` threads. `take` gets the reports in order on this thread, until it

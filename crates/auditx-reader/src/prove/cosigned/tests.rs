@@ -80,7 +80,7 @@ fn the_latest_checkpoint_has_the_cosignatures_of_its_copy() {
     let latest = cosign(directory.path(), &checkpoints[1], 2);
     assert_eq!(Prover::open(directory.path()).unwrap().checkpoint().as_str(), latest.as_str());
     assert_eq!(proved_under(directory.path(), 0), latest.as_str());
-    let beyond = Prover::open(directory.path()).unwrap().naming(u64::MAX);
+    let beyond = Prover::open(directory.path()).unwrap().covering(u64::MAX);
     assert_eq!(beyond.checkpoint().as_str(), latest.as_str(), "no checkpoint names that line");
 }
 
@@ -157,7 +157,7 @@ fn a_line_after_the_chosen_checkpoint_is_named_in_the_error() {
     let (directory, checkpoints) = trail(2);
     cosign(directory.path(), &checkpoints[0], 1);
     let size = checkpoints[0].size();
-    let prover = Prover::open(directory.path()).unwrap().naming(0);
+    let prover = Prover::open(directory.path()).unwrap().covering(0);
     let mut errors = Vec::new();
     Search::new(directory.path())
         .each(|found| {

@@ -1,4 +1,4 @@
-//! Checkpoints that an authority dated: forks, and lines whose times do not agree.
+//! Time-stamped checkpoints: forks, and lines whose times do not agree.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,13 +40,13 @@ fn trail(seconds: &[u64]) -> Trail {
 }
 
 /// The checkpoint of the first lines of a trail, with a stamp of this second.
-fn dated(trail: &Trail, size: usize, second: u64) -> DatedCheckpoint {
+fn dated(trail: &Trail, size: usize, second: u64) -> StampedCheckpoint {
     let root = root_of(&trail.lines()[..size]);
     let note = parsed(&signed(&trail.key, size as u64, &root, &[&trail.signing]));
-    DatedCheckpoint::new(note, BEGIN + second, Duration::ZERO, "TSA")
+    StampedCheckpoint::new(note, BEGIN + second, Duration::ZERO, "TSA")
 }
 
-fn verified(trail: &Trail, stamps: &[DatedCheckpoint]) -> Verification {
+fn verified(trail: &Trail, stamps: &[StampedCheckpoint]) -> Verification {
     trail.verify_with(|| trail.options().time_stamps(stamps.to_vec(), Vec::new()))
 }
 
@@ -76,7 +76,7 @@ fn stamps_that_agree_are_counted() {
 #[test]
 fn without_a_stamp_or_with_an_unusable_one_the_answer_is_open() {
     let trail = trail(&[10]);
-    let reasons = |stamps: &[DatedCheckpoint], unusable: &[&str]| {
+    let reasons = |stamps: &[StampedCheckpoint], unusable: &[&str]| {
         let unusable: Vec<String> = unusable.iter().map(|&text| text.to_owned()).collect();
         trail.verify_with(|| trail.options().time_stamps(stamps.to_vec(), unusable.clone())).reasons
     };
@@ -92,7 +92,7 @@ fn a_stamped_checkpoint_of_another_history_is_a_fork() {
     let lines = other.lines();
     let fork = |size: usize, lines: &[String]| {
         let note = signed(&trail.key, size as u64, &root_of(lines), &[&trail.signing]);
-        let stamp = DatedCheckpoint::new(parsed(&note), BEGIN + 100, Duration::ZERO, "TSA");
+        let stamp = StampedCheckpoint::new(parsed(&note), BEGIN + 100, Duration::ZERO, "TSA");
         verified(&trail, &[stamp]).fault.unwrap()
     };
     let found = fork(3, &lines[..3]);
@@ -107,7 +107,7 @@ fn a_stamp_that_the_log_did_not_sign_is_unusable_and_not_compared_with_the_times
     let root = root_of(&trail.lines()[..3]);
     let stranger = SigningKey::generate();
     let note = parsed(&signed(&trail.key, 3, &root, &[&stranger]));
-    let forged = DatedCheckpoint::new(note, BEGIN, Duration::ZERO, "TSA");
+    let forged = StampedCheckpoint::new(note, BEGIN, Duration::ZERO, "TSA");
     let found = verified(&trail, &[forged, dated(&trail, 2, 5)]);
     assert_eq!((&*found.reasons, &*found.remarks), (&[Reason::UnusableStamp][..], &[][..]));
     let why = "the stamped checkpoint of 3 lines is not signed with a key of the trail";
@@ -127,7 +127,7 @@ fn lines_dated_later_than_a_stamp_that_covers_them_are_a_remark() {
     assert_eq!(later(&[(3, 10), (6, 100), (7, 600)]), Some((1, Some(4), Some(5))));
     assert_eq!(later(&[(6, 600), (7, 100)]), Some((1, Some(4), Some(5))));
     let note = dated(&trail, 7, 400).checkpoint;
-    let inaccurate = DatedCheckpoint::new(note, BEGIN + 400, Duration::from_millis(104_001), "TSA");
+    let inaccurate = StampedCheckpoint::new(note, BEGIN + 400, Duration::from_millis(104_001), "TSA");
     let remarks = verified(&trail, &[inaccurate]).remarks;
     assert!(remarks.iter().all(|remark| remark.kind != LaterThanStamp), "{remarks:?}");
 }
