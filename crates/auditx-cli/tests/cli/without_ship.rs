@@ -1,11 +1,10 @@
 //! The command built without the feature `ship`.
 
-use crate::program::auditx;
+use crate::program::{auditx, ended, without_trail};
 use crate::trail::directory;
 
 #[test]
-fn every_option_that_needs_a_client_says_how_to_get_it() {
-    let empty = directory();
+fn every_option_that_names_an_engine_says_how_to_get_them() {
     let url = "postgres://auditor@db/audit";
     for arguments in [
         &["query", "--from", url][..],
@@ -14,9 +13,19 @@ fn every_option_that_needs_a_client_says_how_to_get_it() {
         &["ship", "--to", url],
         &["capture", "status", "--to", url],
         &["capture", "run", "--from", url],
-        &["timestamp", "--tsa", "https://tsa.example.org/"],
-        &["verify", "--tsa-roots", "tsa.pem"],
     ] {
+        let refused = ended(&mut without_trail(arguments));
+        assert_eq!(refused.status, Some(2), "{arguments:?}");
+        assert!(refused.err.contains("--features ship"), "{}", refused.err);
+    }
+}
+
+#[test]
+fn time_stamps_say_how_to_get_them() {
+    let empty = directory();
+    for arguments in
+        [&["timestamp", "--tsa", "https://tsa.example.org/"][..], &["verify", "--tsa-roots", "tsa.pem"]]
+    {
         let refused = auditx(arguments, empty.path());
         assert_eq!(refused.status, Some(2), "{arguments:?}");
         assert!(refused.err.contains("--features ship"), "{}", refused.err);
