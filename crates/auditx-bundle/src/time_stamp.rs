@@ -3,23 +3,27 @@
 use std::io::{Seek, Write};
 use std::path::Path;
 
-use auditx_reader::{kept_stamps, prove_consistency};
+use auditx_reader::{kept_stamp, prove_consistency, stamp_sizes};
 use auditx_tlog::SignedCheckpoint;
 
 use crate::archive::Archive;
 use crate::error::{Error, Result};
 
-/// Writes the first time stamp (RFC 3161) of a checkpoint that names the line `last` and all before it, and the
-/// proof that this checkpoint and that of the archive are of one history. Writes nothing if the trail has no
-/// such stamp. The stamp itself is not verified: that needs the certificate of its authority.
+/// Writes the first time stamp (RFC 3161) of a checkpoint that covers the lines up to `last`, and a proof
+/// that this checkpoint and that of the archive belong to one history. Writes nothing if no stamp covers
+/// them. The stamp is not verified: that needs the root certificate of the authority.
 pub(crate) fn write<W: Write + Seek>(
     archive: &mut Archive<W>,
     trail: &Path,
     last: u64,
     checkpoint: &SignedCheckpoint,
 ) -> Result<()> {
-    for stamp in kept_stamps(trail)?.into_iter().filter(|stamp| stamp.size > last) {
+    for size in stamp_sizes(trail)?.into_iter().filter(|size| *size > last) {
+        let stamp = kept_stamp(trail, size);
         let Ok(stamped) = SignedCheckpoint::parse(&stamp.checkpoint) else { continue };
+        if stamped.size() != size || stamp.response.is_empty() {
+            continue;
+        }
         let head = |checkpoint: &SignedCheckpoint| (checkpoint.size(), *checkpoint.root());
         let mut proof = None;
         if head(&stamped) != head(checkpoint) {

@@ -31,8 +31,8 @@ pub(crate) struct Arguments {
     /// Require the cosignatures of this policy (C2SP tlog-policy); its logs count as keys
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// The proof that the parent trail recorded the checkpoint, from `auditx prove --parent`; --policy is then
-    /// that of the parent trail
+    /// The proof from `auditx prove --parent` that the parent trail recorded the checkpoint; --policy is then
+    /// the policy of the parent trail
     #[arg(long, value_name = "PROOF", requires_all = ["keys", "policy"])]
     parent: Option<PathBuf>,
     /// Print JSON
@@ -71,8 +71,8 @@ struct Checked<'p> {
     /// Where the parent trail recorded the checkpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     recorded: Option<Recorded>,
-    /// The latest time at which a quorum of witnesses had seen the checkpoint, or that of the parent trail, in
-    /// seconds since 1970.
+    /// The latest time at which a quorum had cosigned the checkpoint (with a parent trail: the checkpoint of
+    /// the parent trail), in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     witnessed_at: Option<u64>,
 }
@@ -139,8 +139,8 @@ impl<'p> Checked<'p> {
         }
     }
 
-    /// Requires the cosignatures of the policy: of the checkpoint or, with a parent trail, of the one that names
-    /// its record.
+    /// Requires the cosignatures of the policy: for the checkpoint or, with a parent trail, for the
+    /// checkpoint of the parent trail that covers the entry.
     fn witnessed(
         mut self,
         policy: Option<&Policy>,

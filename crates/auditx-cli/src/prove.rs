@@ -27,8 +27,8 @@ pub(crate) struct Arguments {
     /// latest]
     #[arg(long, num_args = 1..=2, value_names = ["OLD", "NEW"], conflicts_with = "seq")]
     consistency: Option<Vec<PathBuf>>,
-    /// Prove it by a checkpoint that the parent trail in this directory recorded. FILE.parent gets the proof of
-    /// that record
+    /// Prove the line under a checkpoint that the parent trail in DIR recorded. FILE.parent gets the proof
+    /// that the parent trail has this entry
     #[arg(long, value_name = "DIR", requires_all = ["seq", "output"])]
     parent: Option<PathBuf>,
     /// Write the proof to FILE; - is standard output, the default
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     }
 }
 
-/// Writes a proof, and that of the record in the parent trail beside it.
+/// Writes the proof of a line and, beside it, that of the entry in the parent trail.
 fn write_with_parent(proofs: (InclusionProof, InclusionProof), path: &Path) -> Result<Status, Failure> {
     if save::is_standard_output(path) {
         return Err(Failure::new("--parent writes two files: name the first one with -o FILE"));
@@ -78,7 +78,7 @@ fn write_with_parent(proofs: (InclusionProof, InclusionProof), path: &Path) -> R
     save::replace(path, proofs.0.to_string().as_bytes())?;
     let mut out = terminal::output();
     let [path, of_parent] = [path.as_os_str(), &of_parent].map(|path| sanitized(&path.to_string_lossy()));
-    writeln!(out, "Wrote the proof to {path}, and that of the record in the parent trail to {of_parent}.")?;
+    writeln!(out, "Wrote the proof of the line to {path}, that of the parent trail's entry to {of_parent}.")?;
     out.flush()?;
     Ok(Status::Success)
 }

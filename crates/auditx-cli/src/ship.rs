@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
     /// Copy all trails of a stream, nats://…, instead of --dir; rejected lines are then kept in --dir
     #[arg(long, value_name = "URL")]
     from: Option<Engine>,
-    /// Copy only lines that a quorum of the witnesses of this policy cosigned, with the cosignatures
+    /// Copy only lines that a quorum of the witnesses of this policy cosigned, and copy the cosignatures too
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     policy: Option<PathBuf>,
     /// The maximum number of lines per batch
@@ -67,7 +67,7 @@ pub(crate) struct Arguments {
     /// name must end in .prom
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
-    /// Exit when all lines that were signed at the start are copied
+    /// Exit when all lines that were signed (with --policy: cosigned) at the start are copied
     #[arg(long)]
     once: bool,
     /// Exit with status 2 if nothing could be copied for this long: 30s, 5m [default: 1m with --once,

@@ -7,17 +7,17 @@ use crate::trail::Trail;
 
 /// Have the latest checkpoint of a trail stamped by a time-stamping authority
 ///
-/// For a trail whose application does not do so itself (auditx-timestamp), for
-/// example from cron. The stamp (RFC 3161) is kept with the trail, where verify finds
-/// it. It shows that all lines of the checkpoint existed at that time, so a stamp of
-/// the latest one says more than those of older ones.
+/// For trails whose application does not obtain time stamps itself (auditx-timestamp),
+/// for example from cron. The stamp (RFC 3161) is stored with the trail, and verify
+/// reads it there. A stamp shows that all lines of its checkpoint existed at its time,
+/// so only the latest checkpoint is stamped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     /// The authority: an http:// or https:// address that answers requests of RFC 3161
     #[arg(long, value_name = "URL")]
     tsa: String,
-    /// Require that a root certificate in this file (PEM) vouches for the stamp before it is kept
+    /// Store the stamp only if its certificates lead to a root certificate in this file (PEM)
     #[arg(long, value_name = "FILE")]
     tsa_roots: Option<PathBuf>,
     #[command(flatten)]
@@ -29,7 +29,7 @@ Examples:
   auditx timestamp --dir /var/log/erp --tsa https://tsa.example.org/ --tsa-roots tsa.pem
   auditx verify --dir /var/log/erp --key erp.vkey --tsa-roots tsa.pem
 
-Exit status: 0 stamped, 1 the authority refuses, 2 an error";
+Exit status: 0 the checkpoint has a stamp, 1 the authority refused the request, 2 an error";
 
 #[cfg(not(feature = "ship"))]
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {

@@ -42,16 +42,17 @@ pub(crate) struct Arguments {
     /// Require the cosignatures of this policy (C2SP tlog-policy): keys of logs and witnesses, and a quorum
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Require that the parent trail in this directory recorded the trail's end; --policy is then that of the
-    /// parent trail (`auditx witness --trail`)
+    /// Require that the parent trail in DIR, a trail in which a witness records the checkpoints that it
+    /// cosigns (`auditx witness --trail`), recorded a checkpoint that covers all signed lines. --policy is
+    /// then the policy of the parent trail
     #[arg(long, value_name = "DIR", requires = "policy")]
     parent: Option<PathBuf>,
-    /// Require that a quorum of the witnesses cosigned the trail, or its parent recorded it, within this time:
-    /// 10m, 1h
+    /// Require that the quorum last cosigned the trail, or the parent trail last recorded it, within this
+    /// time: 10m, 1h
     #[arg(long, value_name = "SPAN", requires = "policy")]
     fresh: Option<String>,
-    /// Require time stamps (RFC 3161), and compare the times of lines with them: the root certificates of
-    /// the time-stamping authorities, PEM
+    /// Require valid time stamps (RFC 3161), and compare the times of lines with them. FILE has the root
+    /// certificates of the time-stamping authorities, in PEM
     #[arg(long, value_name = "FILE")]
     tsa_roots: Option<PathBuf>,
     /// Verify a copy that was shipped, such as postgres://auditor@db/audit, instead of --dir
@@ -72,7 +73,8 @@ const EXAMPLES: &str = "\
 Examples:
   auditx verify --dir /var/log/erp --key erp.vkey --known /mnt/elsewhere/erp.checkpoint
   auditx verify --dir /var/log/erp --policy erp.policy --fresh 10m
-  auditx verify --dir /var/log/branch --key branch.vkey --parent /var/log/parent --policy parent.policy --fresh 1h
+  auditx verify --dir /var/log/branch --key branch.vkey --parent /var/log/parent --policy parent.policy \\
+    --fresh 1h                                           with a parent trail
   auditx verify --dir /var/log/erp --key erp.vkey --tsa-roots tsa.pem
   auditx verify --dir /var/log/erp                       with the key that the trail itself names
   auditx verify --dir /var/log/erp --trail worker-1      one of the trails below a directory
@@ -82,10 +84,10 @@ Examples:
 
 Exit status: 0 intact, 1 broken, 2 an error, 3 no fault found, but not everything could be checked";
 
-/// What is the same for all trails.
+/// What is compared with every trail of a family.
 struct Given {
     options: VerifyOptions,
-    /// Those of time-stamping authorities.
+    /// The root certificates of time-stamping authorities.
     roots: Option<tsa::Roots>,
 }
 

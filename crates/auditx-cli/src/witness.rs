@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// The name of the witness: a URL without https://, by convention
     #[arg(long, value_name = "NAME")]
     name: String,
-    /// Create the witness: its key must not have cosigned before
+    /// Create the witness, whose key must not have cosigned before, and a missing parent trail
     #[arg(long)]
     create: bool,
     /// The public key of a log to cosign, or a file with such keys; repeatable
@@ -76,13 +76,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|error| Failure::new(format!("cannot listen on {}: {error}", arguments.listen)))?;
     let (address, witness) = (listener.local_addr()?, Arc::new(witness));
-    arguments.parent.start(&witness)?;
+    let end = arguments.parent.start(&witness, arguments.create)?;
     let mut out = terminal::output();
     writeln!(out, "Cosigning on http://{address}/ until Ctrl-C. For the policies of auditors and logs:")?;
     writeln!(out, "witness {} {} http://{address}/", arguments.name, witness.key())?;
     out.flush()?;
     let why = wait_for(serve(listener, witness.clone()))?
         .map_err(|error| Failure::new(format!("cannot serve on {address}: {error}")))?;
+    end();
     let dir = sanitized(&arguments.dir.to_string_lossy());
     Err(Failure::new(format!("the state in {dir} cannot be written: {why}. Nothing more is cosigned")))
 }

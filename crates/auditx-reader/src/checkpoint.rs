@@ -47,19 +47,8 @@ pub fn cosigned_checkpoints(directory: &Path) -> Result<Vec<SignedCheckpoint>> {
 /// # Errors
 /// `is_storage` if they cannot be listed.
 pub(crate) fn cosigned_sizes(trail: &Path) -> Result<Vec<u64>> {
-    let directory = cosigned_history(trail);
-    let failed = |error| Error::storage("cannot list the cosigned checkpoints", &directory, error);
-    let mut sizes = Vec::new();
-    match fs::read_dir(&directory) {
-        Ok(entries) => {
-            for entry in entries {
-                // The lock and an unfinished file have other names.
-                sizes.extend(entry.map_err(failed)?.file_name().to_str().and_then(size_named));
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
+    // The lock and an unfinished file have other names.
+    let mut sizes = sizes_in(&cosigned_history(trail), "cannot list the cosigned checkpoints", size_named)?;
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     Ok(sizes)
 }
@@ -96,26 +85,38 @@ pub struct KeptStamp {
     pub response: Vec<u8>,
 }
 
-/// Returns the time stamps of the trail in `directory`, smallest first.
+/// Returns the sizes of the checkpoints that have a time stamp, smallest first, according to the names of the
+/// files.
 ///
 /// # Errors
 /// `is_storage` if they cannot be listed.
-pub fn kept_stamps(directory: &Path) -> Result<Vec<KeptStamp>> {
-    let directory = timestamp_history(directory);
-    let entries = match fs::read_dir(&directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::storage("cannot list the time stamps", &directory, error)),
-    };
-    let size = |name: &str| name.strip_suffix(".tsr")?.parse::<u64>().ok();
-    let mut sizes: Vec<u64> =
-        entries.flatten().filter_map(|entry| size(entry.file_name().to_str()?)).collect();
+pub fn stamp_sizes(trail: &Path) -> Result<Vec<u64>> {
+    let mut sizes = sizes_in(&timestamp_history(trail), "cannot list the time stamps", |name| {
+        size_named(name.strip_suffix(".tsr")?)
+    })?;
     sizes.sort_unstable();
+    Ok(sizes)
+}
+
+/// Reads the time stamp of the checkpoint of this size. What cannot be read is empty.
+#[must_use]
+pub fn kept_stamp(trail: &Path, size: u64) -> KeptStamp {
+    let directory = timestamp_history(trail);
     let read = |name: String| file::read_small(&directory.join(name)).ok().flatten().unwrap_or_default();
-    let stamp = |size| KeptStamp {
-        size,
-        checkpoint: read(format!("{size}.checkpoint")),
-        response: read(format!("{size}.tsr")),
+    KeptStamp { size, checkpoint: read(format!("{size}.checkpoint")), response: read(format!("{size}.tsr")) }
+}
+
+/// Returns the sizes that name files of a directory, in any order; none if it does not exist.
+fn sizes_in(directory: &Path, what: &str, size: impl Fn(&str) -> Option<u64>) -> Result<Vec<u64>> {
+    let failed = |error| Error::storage(what, directory, error);
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
     };
-    Ok(sizes.into_iter().map(stamp).collect())
+    let mut sizes = Vec::new();
+    for entry in entries {
+        sizes.extend(entry.map_err(failed)?.file_name().to_str().and_then(&size));
+    }
+    Ok(sizes)
 }

@@ -55,7 +55,7 @@ mod sample;
 pub use auditx_format::moment::Moment;
 pub use auditx_format::row::{Field, Json, Row};
 pub use changes::{Change, changes};
-pub use checkpoint::{KeptStamp, cosigned_checkpoints, kept_stamps, latest_checkpoint};
+pub use checkpoint::{KeptStamp, cosigned_checkpoints, kept_stamp, latest_checkpoint, stamp_sizes};
 pub use error::{Error, Result};
 pub use find::find_line;
 pub use identity::Identity;

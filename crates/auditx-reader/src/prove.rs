@@ -158,9 +158,9 @@ impl Prover {
     fn ensure_signed(&self, seq: u64) -> Result<()> {
         let (latest, size) = (self.latest.size(), self.checkpoint.size());
         let message = if seq >= latest {
-            format!("line {seq} is not signed yet: the latest checkpoint names {latest} lines")
+            format!("line {seq} is not signed yet: the latest checkpoint covers {latest} lines")
         } else if seq >= size {
-            format!("line {seq} is not named by the cosigned checkpoint of {size} lines")
+            format!("line {seq} is not covered by the cosigned checkpoint of {size} lines")
         } else {
             return Ok(());
         };

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use auditx_store::{checkpoint_history, checkpoint_path, cosigned_history};
-use auditx_tlog::{Policy, SignedCheckpoint};
+use auditx_store::{Tiles, TrailReader, checkpoint_history, checkpoint_path, cosigned_history, read_kept};
+use auditx_tlog::{CompactRange, Policy, SignedCheckpoint, leaf_of};
 
 use crate::error::{Error, Result};
 
@@ -16,12 +16,14 @@ use crate::error::{Error, Result};
 pub(crate) struct Checkpoints {
     directory: PathBuf,
     policy: Option<Policy>,
+    /// The tree of the lines that were compared with a cosigned checkpoint.
+    compared: Option<CompactRange>,
 }
 
 impl Checkpoints {
     pub(crate) fn new(directory: &Path, policy: Option<Policy>) -> Self {
         let policy = policy.filter(|policy| !policy.needs_no_witness());
-        Self { directory: directory.to_path_buf(), policy }
+        Self { directory: directory.to_path_buf(), policy, compared: None }
     }
 
     /// Returns the checkpoint up to which lines may be shipped; `None` if there is no such checkpoint yet.
@@ -38,23 +40,57 @@ impl Checkpoints {
         for size in sizes {
             // A damaged file proves nothing; `auditx verify` says so.
             let Ok(Some(cosigned)) = read_checkpoint(&directory.join(size.to_string())) else { continue };
-            let is_ours = cosigned.origin() == latest.origin() && cosigned.size() == size;
-            if is_ours && policy.witnessed_at(&cosigned, now).is_ok() {
+            let is_same_log = cosigned.origin() == latest.origin() && cosigned.size() == size;
+            if is_same_log && policy.witnessed_at(&cosigned, now).is_ok() {
                 return Ok(Some(cosigned));
             }
         }
         Ok(known.cloned())
     }
 
-    /// Returns the checkpoint of the first boundary after `position` and up to `end`, if there is one.
+    /// With a policy, compares the lines from `position` on with a checkpoint that witnesses cosigned, so that
+    /// none is shipped that they did not cosign. Reads and hashes each line once.
+    ///
+    /// # Errors
+    /// If the lines differ, or cannot be read.
+    pub(crate) fn compare(&mut self, position: u64, cosigned: &SignedCheckpoint) -> Result<()> {
+        let size = cosigned.size();
+        if self.policy.is_none() || self.compared.as_ref().is_some_and(|tree| tree.end() >= size) {
+            return Ok(());
+        }
+        let tiles = || Tiles::open(&self.directory).frontier(position);
+        let mut tree = self.compared.take().or_else(tiles).unwrap_or_else(|| CompactRange::new(0));
+        let mut reader = TrailReader::new(&self.directory, tree.end());
+        while tree.end() < size {
+            let leaf = match reader.next_line().map_err(Error::new)? {
+                Some((seq, line)) if seq == tree.end() => leaf_of(line),
+                _ => None,
+            };
+            let Some(leaf) = leaf else {
+                return Err(Error::new(format!(
+                    "line {} cannot be compared with what witnesses cosigned",
+                    tree.end()
+                )));
+            };
+            tree.push(leaf.hash);
+        }
+        if tree.root().as_ref() != Some(cosigned.root()) {
+            return Err(Error::new(format!(
+                "the first {size} lines are not those that witnesses cosigned; run `auditx verify` for details"
+            )));
+        }
+        self.compared = Some(tree);
+        Ok(())
+    }
+
+    /// Returns the checkpoint of the first boundary after `position` and up to `end`; `None` without one.
     pub(crate) fn next_boundary(&self, position: u64, end: u64) -> Result<Option<SignedCheckpoint>> {
         let sizes = sizes_in(&checkpoint_history(&self.directory))?.into_iter();
         let next = sizes.filter(|size| *size > position && *size <= end).min();
         next.map_or(Ok(None), |size| self.boundary(size))
     }
 
-    /// Returns the checkpoint of the boundary at this size, if there is one; with its cosignatures, if a
-    /// policy asks for them.
+    /// Returns the checkpoint of the boundary at this size; with a policy, also its cosignatures.
     pub(crate) fn boundary(&self, size: u64) -> Result<Option<SignedCheckpoint>> {
         let boundary = read_checkpoint(&checkpoint_history(&self.directory).join(size.to_string()))?;
         let (Some(boundary), Some(_)) = (&boundary, &self.policy) else { return Ok(boundary) };
@@ -62,6 +98,11 @@ impl Checkpoints {
         let cosigned = cosigned.ok().flatten().and_then(|cosigned| boundary.merged(&cosigned).ok());
         Ok(Some(cosigned.unwrap_or_else(|| boundary.clone())))
     }
+}
+
+/// Returns the size in the name of a file.
+fn size_named(name: &str) -> Option<u64> {
+    name.parse().ok().filter(|size: &u64| size.to_string() == name)
 }
 
 /// Returns the sizes that name files in this directory; none if it does not exist.
@@ -73,18 +114,16 @@ fn sizes_in(directory: &Path) -> Result<Vec<u64>> {
     };
     let mut sizes = Vec::new();
     for entry in entries {
-        sizes.extend(entry.map_err(failed)?.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
+        sizes.extend(entry.map_err(failed)?.file_name().to_str().and_then(size_named));
     }
     Ok(sizes)
 }
 
 /// Reads a checkpoint. `None` if the file does not exist.
 pub(crate) fn read_checkpoint(path: &Path) -> Result<Option<SignedCheckpoint>> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::new(format!("cannot read {}: {error}", path.display()))),
-        Ok(bytes) => SignedCheckpoint::parse(&bytes).map(Some).map_err(Error::new),
-    }
+    let bytes =
+        read_kept(path).map_err(|error| Error::new(format!("cannot read {}: {error}", path.display())))?;
+    bytes.map(|bytes| SignedCheckpoint::parse(&bytes).map_err(Error::new)).transpose()
 }
 
 fn now() -> u64 {

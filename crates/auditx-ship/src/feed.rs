@@ -49,6 +49,7 @@ impl Feed {
         if let Some(target) = self.target.as_ref().filter(|target| target.signed.size() > position) {
             return Ok(Some(target.clone()));
         }
+        self.checkpoints.compare(position, latest)?;
         let boundary = self.checkpoints.next_boundary(position, latest.size())?;
         let target = match boundary.filter(|boundary| boundary.origin() == latest.origin()) {
             Some(signed) => CoveringCheckpoint { signed, is_boundary: true },

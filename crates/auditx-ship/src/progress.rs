@@ -15,7 +15,7 @@ pub enum State {
     Connecting,
     /// It sends lines.
     Shipping,
-    /// The destination holds all signed lines.
+    /// The destination holds all lines that may be shipped: signed ones or, with a policy, cosigned ones.
     CaughtUp,
     /// It waits before the next attempt.
     Waiting,

@@ -77,8 +77,11 @@ impl SealedFeed {
 
     /// Compresses the lines of a segment, which may be plain or compressed and may include erased lines.
     /// Holds the compressed segment in memory.
-    pub(crate) fn pack(&self, trail: &TrailName, extent: Extent) -> Result<PackedSegment> {
+    pub(crate) fn pack(&mut self, trail: &TrailName, extent: Extent) -> Result<PackedSegment> {
         let Extent { first, end } = extent;
+        if let Some(signed) = &self.signed {
+            self.checkpoints.compare(first, signed)?;
+        }
         let mut reader = TrailReader::new(&self.directory, first);
         let mut packer = zstd::Encoder::new(Vec::new(), LEVEL).map_err(Error::new)?;
         packer.include_checksum(true).map_err(Error::new)?;
@@ -112,7 +115,7 @@ impl SealedFeed {
         })
     }
 
-    /// Returns the boundary's checkpoint of this size, or the newest checkpoint if there is none.
+    /// Returns the checkpoint of the boundary of this size, otherwise the one up to which lines may be shipped.
     fn checkpoint_for(&self, end: u64) -> Result<CoveringCheckpoint> {
         if let Some(signed) = self.checkpoints.boundary(end)? {
             return Ok(CoveringCheckpoint { signed, is_boundary: true });

@@ -21,8 +21,8 @@ pub struct Settings {
     pub initial_backoff: Duration,
     /// Default: 30 s. The longest pause between attempts.
     pub max_backoff: Duration,
-    /// Default: none. Ships only lines that a quorum of the policy's witnesses cosigned, with a checkpoint that
-    /// has their cosignatures. Applies to trails on this machine.
+    /// Default: none. Ships only lines that a quorum of the policy's witnesses cosigned, with a checkpoint
+    /// with their cosignatures. Has no effect on [`Shipper::relay`](crate::Shipper::relay).
     pub policy: Option<Policy>,
 }
 

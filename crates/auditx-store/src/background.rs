@@ -1,16 +1,16 @@
-//! A thread beside the application, whose progress can be watched and which is ended by its owner.
+//! A background thread with a progress that its owner can read and wait for. The owner ends it.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// When a thread is to end.
+/// How a thread ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// After what is left to do.
+    /// After it has done the remaining work.
     Soon,
-    /// As soon as possible.
+    /// Before any further work.
     Now,
 }
 
@@ -66,7 +66,7 @@ impl<P: Clone> Shared<P> {
     }
 }
 
-/// A thread and its progress. Dropping it ends the thread [now](Ending::Now) and waits for that.
+/// A thread and its progress. Dropping it ends the thread [now](Ending::Now) and joins it.
 #[derive(Debug)]
 pub struct Background<P> {
     shared: Arc<Shared<P>>,
@@ -94,7 +94,7 @@ impl<P> Background<P> {
         &self.shared
     }
 
-    /// Waits until `condition` is true of the progress. Returns `false` if the time is over first.
+    /// Waits until `condition` holds for the progress. Returns `false` if the timeout passes first.
     pub fn wait_until(&self, timeout: Duration, condition: impl Fn(&P) -> bool) -> bool {
         let waiting = |state: &mut State<P>| !condition(&state.progress);
         let waited = self.shared.changed.wait_timeout_while(self.shared.locked(), timeout, waiting);

@@ -55,7 +55,9 @@ impl Authority {
     }
 
     async fn post(&self, client: &Client, body: Vec<u8>) -> Result<Vec<u8>> {
-        let failed = |error: reqwest::Error| Error::new(causes(&error.without_url()));
+        let failed = |error: reqwest::Error| {
+            Error::new(format!("the request to the authority failed: {}", causes(&error.without_url())))
+        };
         let kind = HeaderValue::from_static("application/timestamp-query");
         let post = client.post(self.url.clone()).header(CONTENT_TYPE, kind).body(body);
         let mut answer = post.send().await.map_err(failed)?;
@@ -93,7 +95,7 @@ pub(crate) fn client() -> Result<Client> {
         .map_err(|error| failed(&error))
 }
 
-/// Returns an error with its causes: that of a request says only which one failed.
+/// Returns an error with its causes: the message of `reqwest` alone does not say what went wrong.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -26,7 +26,7 @@ impl Error {
         Self { message: message.into(), is_refusal: true }
     }
 
-    /// Whether the authority answered that it does not stamp.
+    /// Returns whether the authority refused the request.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.is_refusal

@@ -3,28 +3,27 @@
 //!
 //! Several processes may obtain stamps of the same trail. A stamp is never replaced: it is evidence.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use auditx_store::{KeptFiles, timestamp_history};
+use auditx_store::{KeptFiles, read_kept, timestamp_history};
 
-/// Stores a stamp. If there is one of the same size already, it remains.
+/// Stores a stamp. A stamp of the same size that exists is kept, and the new one is dropped.
 ///
 /// # Errors
-/// If a file cannot be written, or the trail had another checkpoint of this size that was stamped.
+/// If a file cannot be written, or another checkpoint of this size was stamped before.
 pub(crate) fn keep(trail: &Path, size: u64, stamped: &str, response: &[u8]) -> io::Result<()> {
     let kept = KeptFiles::lock(trail, timestamp_history(trail))?;
     let (checkpoint, answer) = (format!("{size}.checkpoint"), format!("{size}.tsr"));
     if kept.path(&answer).exists() {
-        return match fs::read(kept.path(&checkpoint)) {
-            Ok(bytes) if bytes == stamped.as_bytes() => Ok(()),
+        return match read_kept(&kept.path(&checkpoint)) {
+            Ok(Some(bytes)) if bytes == stamped.as_bytes() => Ok(()),
             _ => Err(io::Error::other(format!(
-                "another checkpoint of {size} lines was stamped before: verify the trail"
+                "another checkpoint of {size} lines was stamped before: run `auditx verify`"
             ))),
         };
     }
-    // The answer comes last, so that it never lacks what was stamped.
+    // Written last: a reader that finds the answer also finds what was stamped.
     kept.write(&checkpoint, stamped.as_bytes())?;
     kept.write(&answer, response)
 }

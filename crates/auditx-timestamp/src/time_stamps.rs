@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use auditx_core::AuditLogger;
-use auditx_reader::{kept_stamps, latest_checkpoint};
+use auditx_reader::{kept_stamp, latest_checkpoint, stamp_sizes};
 use auditx_store::background::{Background, Ending};
 use auditx_tlog::SignedCheckpoint;
 use tokio::runtime::{Builder, Runtime};
@@ -83,13 +83,13 @@ impl TimeStamps {
     /// is not stamped twice.
     ///
     /// # Errors
-    /// `is_refusal` if the authority does not stamp. Others if the trail has no checkpoint, the stamp is not
+    /// `is_refusal` if the authority refused the request. Others if the trail has no checkpoint, the stamp is not
     /// accepted, or it cannot be stored.
     pub fn stamp_once(self, directory: &Path) -> Result<(SignedCheckpoint, Stamped, bool)> {
         let failed = |error: auditx_reader::Error| Error::new(error.to_string());
         let latest = latest_checkpoint(directory).map_err(failed)?;
-        let kept = kept_stamps(directory).map_err(failed)?;
-        if let Some(kept) = kept.iter().find(|kept| kept.size == latest.size()) {
+        if stamp_sizes(directory).map_err(failed)?.contains(&latest.size()) {
+            let kept = kept_stamp(directory, latest.size());
             let own = latest.without_cosignatures().map_err(|error| Error::new(error.to_string()))?;
             let own = own.as_str().as_bytes();
             let stamp = Stamp::parse(&kept.response)?;

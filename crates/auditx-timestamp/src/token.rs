@@ -73,7 +73,7 @@ pub(crate) fn granted(response: &[u8]) -> Result<&[u8]> {
         Some(token) if status.code <= GRANTED => Ok(token),
         None if status.code <= GRANTED => Err(Error::malformed("the token of the answer")),
         _ => Err(Error::refusal(format!(
-            "the authority does not stamp: status {}{}",
+            "the time-stamping authority refused the request: status {}{}",
             status.code, status.reasons
         ))),
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use auditx_reader::{KeptStamp, StampedCheckpoint, kept_stamps};
+use auditx_reader::{KeptStamp, StampedCheckpoint, kept_stamp, stamp_sizes};
 use auditx_tlog::SignedCheckpoint;
 
 use crate::error::{Error, Result};
@@ -16,15 +16,15 @@ use crate::stamp::Stamp;
 /// # Errors
 /// If the stamps cannot be listed.
 pub fn verified(trail: &Path, roots: &Roots) -> Result<(Vec<StampedCheckpoint>, Vec<String>)> {
-    let kept = kept_stamps(trail).map_err(|error| Error::new(error.to_string()))?;
-    let (mut dated, mut unusable) = (Vec::new(), Vec::new());
-    for stamp in &kept {
-        match verify(stamp, roots) {
-            Ok(checkpoint) => dated.push(checkpoint),
-            Err(error) => unusable.push(format!(".auditx/timestamps/{}.tsr: {error}", stamp.size)),
+    let sizes = stamp_sizes(trail).map_err(|error| Error::new(error.to_string()))?;
+    let (mut stamped, mut unusable) = (Vec::new(), Vec::new());
+    for size in sizes {
+        match verify(&kept_stamp(trail, size), roots) {
+            Ok(checkpoint) => stamped.push(checkpoint),
+            Err(error) => unusable.push(format!(".auditx/timestamps/{size}.tsr: {error}")),
         }
     }
-    Ok((dated, unusable))
+    Ok((stamped, unusable))
 }
 
 fn verify(kept: &KeptStamp, roots: &Roots) -> Result<StampedCheckpoint> {

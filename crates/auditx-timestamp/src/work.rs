@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use auditx_core::AuditLogger;
-use auditx_reader::{kept_stamps, latest_checkpoint};
+use auditx_reader::{latest_checkpoint, stamp_sizes};
 use auditx_store::background::{Ending, Shared};
 use auditx_store::checkpoint_history;
 use auditx_tlog::SignedCheckpoint;
@@ -65,14 +65,17 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) fn new(plan: Plan, directory: PathBuf, logger: Option<AuditLogger>) -> Result<Self> {
-        let kept = kept_stamps(&directory).map_err(|error| Error::new(error.to_string()))?;
+        let kept = stamp_sizes(&directory).map_err(|error| Error::new(error.to_string()))?;
+        // A name that is larger than the trail says nothing.
+        let latest = latest_checkpoint(&directory).map_or(0, |latest| latest.size());
+        let stamped = kept.into_iter().filter(|size| *size <= latest).max().unwrap_or(0);
         Ok(Self {
             plan,
             logger,
             client: authority::client()?,
             boundaries: Boundaries::new(&directory),
             directory,
-            stamped: kept.last().map_or(0, |last| last.size),
+            stamped,
             since: Instant::now(),
             has_stamped: false,
             not_before: None,

@@ -172,6 +172,18 @@ impl SignedCheckpoint {
             .map_err(|error| Error::corrupt("the checkpoint has no signature of its log").because(error))
     }
 
+    /// Returns the checkpoint with the signatures of these keys of its log and no others.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn signed_only_by(&self, keys: &[VerifierKey]) -> Result<Self, SignatureFault> {
+        let signers = self.verify(keys)?;
+        let is_theirs =
+            |signature: &&NoteSignature| signers.iter().any(|key| signature.is_of(key.name(), key.id()));
+        let kept = self.with_signatures(self.note.signatures.iter().filter(is_theirs));
+        kept.map_err(|_| SignatureFault::BadSignature)
+    }
+
     /// Returns whether each key that signed the other one, a checkpoint of the same log, signed this one too.
     /// Signatures are not verified.
     #[must_use]

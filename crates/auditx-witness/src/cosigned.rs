@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use auditx_store::{KeptFiles, checkpoint_history, cosigned_history};
+use auditx_store::{KeptFiles, checkpoint_history, cosigned_history, read_kept};
 use auditx_tlog::SignedCheckpoint;
 
 /// How many older files are considered for removal. There are few, besides those at ends of segments.
@@ -48,6 +48,6 @@ fn remove_older(trail: &Path, directory: &Path, checkpoint: &SignedCheckpoint) {
 }
 
 fn read(directory: &Path, size: u64) -> Option<SignedCheckpoint> {
-    let note = fs::read(directory.join(size.to_string())).ok()?;
+    let note = read_kept(&directory.join(size.to_string())).ok()??;
     SignedCheckpoint::parse(&note).ok().filter(|checkpoint| checkpoint.size() == size)
 }

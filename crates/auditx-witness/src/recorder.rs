@@ -1,6 +1,7 @@
-//! Records in a trail which checkpoints a witness cosigned. Such a trail is the parent of those that the
-//! witness cosigns: one cosigned checkpoint of it vouches for all of them.
+//! Records in a trail, the parent trail, which checkpoints a witness cosigned. Other witnesses then need to
+//! cosign only the parent trail.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,9 +31,12 @@ impl Recorder {
         let (shared, logger) = (Arc::new(Shared::<()>::default()), logger.clone());
         let ended = shared.clone();
         let thread = Background::spawn("auditx-recorder", shared, move || {
+            let mut left = HashMap::new();
             loop {
                 let is_last = ended.wait_for_end(interval).is_some();
-                witness.take_cosigned().iter().for_each(|checkpoint| record(&logger, checkpoint));
+                let cosigned = witness.take_cosigned().into_iter();
+                left.extend(cosigned.map(|checkpoint| (checkpoint.origin().to_owned(), checkpoint)));
+                left.retain(|_, checkpoint| !record(&logger, checkpoint));
                 if is_last {
                     return;
                 }
@@ -43,7 +47,8 @@ impl Recorder {
     }
 }
 
-fn record(logger: &AuditLogger, checkpoint: &SignedCheckpoint) {
+/// Returns whether it is recorded, or never can be.
+fn record(logger: &AuditLogger, checkpoint: &SignedCheckpoint) -> bool {
     let (log, size) = (checkpoint.origin(), checkpoint.size());
     let entry = logger
         .log(format!("Checkpoint of {log} cosigned"))
@@ -52,8 +57,12 @@ fn record(logger: &AuditLogger, checkpoint: &SignedCheckpoint) {
         .entity("log", log)
         .metadata("lines", size)
         .metadata("checkpoint", checkpoint.as_str());
-    if let Err(error) = entry.record() {
-        // The log submits again, at the latest after its time of refresh.
-        logger.warning("a cosigned checkpoint cannot be recorded", json!({ "error": error.to_string() }));
+    match entry.record() {
+        Ok(_) => true,
+        Err(error) => {
+            let message = "a cosigned checkpoint cannot be recorded";
+            logger.warning(message, json!({ "log": log, "error": error.to_string() }));
+            error.is_invalid()
+        }
     }
 }

@@ -120,14 +120,16 @@ impl Witness {
         }
     }
 
-    /// Returns the newest checkpoint of each log that it cosigned since the last call, with its cosignature.
+    /// Returns the newest checkpoint of each log that it cosigned since the last call, with the signatures of
+    /// the log's keys and its own, and no others.
     #[must_use]
     pub fn take_cosigned(&self) -> Vec<SignedCheckpoint> {
         let cosigned = std::mem::take(&mut *self.cosigned.lock().unwrap_or_else(PoisonError::into_inner));
-        let with_line = |(checkpoint, line): (SignedCheckpoint, String)| {
-            checkpoint.with_cosignature(&line, &self.key).unwrap_or(checkpoint)
+        let own = |(checkpoint, line): (SignedCheckpoint, String)| {
+            let keys = self.logs.get(checkpoint.origin())?;
+            checkpoint.signed_only_by(keys).ok()?.with_cosignature(&line, &self.key).ok()
         };
-        cosigned.into_values().map(with_line).collect()
+        cosigned.into_values().filter_map(own).collect()
     }
 
     /// Answers the body of an `add-checkpoint` request.

@@ -4,7 +4,7 @@ use auditx_reader::ParentEntry;
 use auditx_tlog::{InclusionProof, Policy, SignedCheckpoint};
 use serde::Serialize;
 
-/// The record in the parent trail.
+/// The entry of the parent trail.
 #[derive(Debug, Serialize)]
 pub(super) struct Recorded {
     /// The name of the parent trail.
@@ -14,7 +14,7 @@ pub(super) struct Recorded {
     pub(super) at: String,
 }
 
-/// Returns the record of this checkpoint that a proof of the parent trail has, or why it proves nothing.
+/// Returns the entry that records this checkpoint, from a proof of the parent trail, or why it fails.
 pub(super) fn recorded(
     proof: &InclusionProof,
     policy: &Policy,

@@ -151,8 +151,7 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
             ),
         ),
         Reason::NotWitnessed => (
-            "That witnesses saw the trail: no checkpoint has the cosignatures that the policy requires."
-                .to_owned(),
+            "That witnesses cosigned the trail as the policy requires.".to_owned(),
             format!(
                 "The reason: {}. A cosigned checkpoint that was kept elsewhere counts too: --known FILE",
                 found.unwitnessed.as_deref().unwrap_or_default()
@@ -168,17 +167,16 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
                         .map_or("a quorum last cosigned", |_| "its parent last recorded"),
                     counted(witnessed.size, "line")
                 ),
-                None => "That the trail is as new as --fresh requires: no quorum cosigned it.".to_owned(),
+                None => "That the trail is as new as --fresh requires: no checkpoint counts.".to_owned(),
             },
             when_witnessed(found, &dir),
         ),
         Reason::TailNotWitnessed => {
-            let seen = found.witnessed.as_ref().map_or(0, |seen| seen.size);
-            let newer = counted(found.signed.unwrap_or(0).saturating_sub(seen), "line");
-            (
-                format!("That witnesses saw the end: {newer} newer than the cosigned checkpoint."),
-                when_witnessed(found, &dir),
-            )
+            let (covered, how) = found.witnessed.as_ref().map_or((0, "cosigned"), |witnessed| {
+                (witnessed.size, witnessed.parent.as_ref().map_or("cosigned", |_| "recorded"))
+            });
+            let newer = counted(found.signed.unwrap_or(0).saturating_sub(covered), "line");
+            (format!("The last lines: {newer} newer than the {how} checkpoint."), when_witnessed(found, &dir))
         }
         Reason::NotStamped | Reason::UnusableStamp => of_stamps(reason, found, &dir),
         Reason::TailUnsigned => (
@@ -207,14 +205,12 @@ fn advice(reason: Reason, found: &Verification) -> (String, String) {
     }
 }
 
-/// Returns when witnesses see new lines. `dir` is the directory of the trail.
+/// Returns when new lines are cosigned or recorded. `dir` is the directory of the trail.
 fn when_witnessed(found: &Verification, dir: &str) -> String {
     match found.witnessed.as_ref().and_then(|witnessed| witnessed.parent.as_ref()) {
-        Some(_) => {
-            "`auditx witness --trail` records the parent trail about once a minute, after the trail was \
-                    submitted to it."
-                .to_owned()
-        }
+        Some(_) => "`auditx witness --trail` records a submitted checkpoint in the parent trail within its \
+             --interval (a minute by default)."
+            .to_owned(),
         None => format!(
             "An application submits within about a second; to submit now: \
              auditx cosign --dir {dir} --policy FILE"
@@ -222,21 +218,21 @@ fn when_witnessed(found: &Verification, dir: &str) -> String {
     }
 }
 
-/// Returns what time stamps leave open, and what is needed to close it.
+/// Returns what the time stamps do not show, and what is needed.
 fn of_stamps(reason: Reason, found: &Verification, dir: &str) -> (String, String) {
     if reason == Reason::NotStamped {
         return (
             "When the trail existed: no time stamp of the given authorities agrees with its lines."
                 .to_owned(),
             format!(
-                "An application that has its checkpoints stamped does so itself; to have one stamped now: \
+                "An application with `TimeStamps` has its checkpoints stamped; to stamp the latest one now: \
                  auditx timestamp --dir {dir} --tsa URL"
             ),
         );
     }
     let unusable = &found.unusable_stamps;
     (
-        format!("What {} say: they cannot be used.", counted(unusable.len() as u64, "time stamp")),
+        format!("{} cannot be used.", counted(unusable.len() as u64, "time stamp")),
         format!("The first reason: {}", sanitized(unusable.first().map_or("", String::as_str))),
     )
 }

@@ -30,14 +30,14 @@ impl Family {
         let keys = children.each_ref().map(|child| log_key(child.path()));
         let mut near = Witness::new(&keys.join("\n"));
         near.end(Signal::TERM);
-        near.start_again(&["--trail", "parent"]);
         let parent = near.directory.path().join("parent");
+        let created = auditx(&["record", "Parent trail begins", "--create"], &parent);
+        assert_eq!(created.status, Some(0), "{}", created.err);
         let far = Witness::new(&log_key(&parent));
         let policies = (
             children.each_ref().map(|child| renamed(policy(child.path(), &near), child.path())),
             policy(&parent, &far),
         );
-        near.end(Signal::TERM);
         let mut family = Self { children, near, _far: far, parent, policies };
         family.start();
         family
@@ -52,6 +52,11 @@ impl Family {
     fn submit(&self, child: usize) {
         let submitted = cosign(self.children[child].path(), &self.policies.0[child]);
         assert_eq!(submitted.status, Some(0), "{}", submitted.err);
+    }
+
+    /// The name of the first child's log.
+    fn origin(&self) -> String {
+        log_key(self.children[0].path()).parse::<VerifierKey>().unwrap().name().to_owned()
     }
 
     /// Verifies a child with the parent trail, whose witness is the far one.
@@ -83,13 +88,13 @@ fn one_cosigned_checkpoint_of_a_parent_trail_vouches_for_its_children() {
     assert!(verified.out.contains("  Recorded     23 lines in the parent trail "), "{}", verified.out);
     let unknown = family.verify(1, "10m");
     assert_eq!(unknown.status, Some(3), "{}", unknown.err);
-    assert!(unknown.out.contains("has no cosigned line with its checkpoint"), "{}", unknown.out);
+    assert!(unknown.out.contains("no cosigned line of the parent trail "), "{}", unknown.out);
 
     // It grows: the end was not recorded yet.
     grow(family.children[0].path(), 5);
     let unseen = family.verify(0, "10m");
     assert_eq!(unseen.status, Some(3), "{}", unseen.err);
-    assert!(unseen.out.contains("newer than the cosigned checkpoint"), "{}", unseen.out);
+    assert!(unseen.out.contains("newer than the recorded checkpoint"), "{}", unseen.out);
     family.start();
     family.submit(0);
     family.submit(1);
@@ -139,7 +144,7 @@ fn a_line_is_proved_by_the_record_in_the_parent_trail() {
     let unrecorded = family.children[1].path();
     let missing = auditx(&["prove", "1", "--parent", parent, "-o", other], unrecorded);
     assert_eq!(missing.status, Some(2), "{}", missing.out);
-    let why = "no checkpoint that names line 1 is recorded in the parent trail";
+    let why = "the parent trail records no checkpoint that covers line 1";
     assert!(missing.err.contains(why), "{}", missing.err);
 }
 
@@ -175,21 +180,64 @@ fn a_child_that_was_rolled_back_or_continued_twice_contradicts_its_parent() {
     assert!(forked.out.contains(what), "{}", forked.out);
 }
 
-#[test]
-fn a_recorded_checkpoint_that_the_child_did_not_sign_proves_nothing() {
-    let mut family = Family::new();
-    let key: VerifierKey = log_key(family.children[0].path()).parse().unwrap();
-    let forged = SignedCheckpoint::sign(key.name(), 5, &[7; 32], &[&SigningKey::generate()]).unwrap();
-    let (entity, checkpoint) = (format!("log/{}", key.name()), format!("checkpoint={}", forged.as_str()));
-    family.near.end(Signal::TERM);
-    let arguments = ["record", "forged", "--entity", &entity, "--meta", &checkpoint];
+/// Records an entry in the parent trail by hand, and has everything cosigned again.
+fn record_by_hand(family: &mut Family, checkpoint: &str) {
+    let (entity, checkpoint) = (format!("log/{}", family.origin()), format!("checkpoint={checkpoint}"));
+    let arguments = ["record", "by hand", "--entity", &entity, "--meta", &checkpoint];
     let recorded = auditx(&arguments, &family.parent);
     assert_eq!(recorded.status, Some(0), "{}", recorded.err);
     family.start();
     family.submit(0);
     family.near.end(Signal::TERM);
-    let verified = family.verify(0, "10m");
-    assert_eq!(verified.status, Some(0), "{} {}", verified.out, verified.err);
+}
+
+#[test]
+fn a_recorded_checkpoint_that_contradicts_the_child_is_named() {
+    let mut family = Family::new();
+    let forged = SignedCheckpoint::sign(&family.origin(), 5, &[7; 32], &[&SigningKey::generate()]).unwrap();
+    family.near.end(Signal::TERM);
+    record_by_hand(&mut family, forged.as_str());
+    let unclear = family.verify(0, "10m");
+    assert_eq!(unclear.status, Some(3), "{} {}", unclear.out, unclear.err);
+    assert!(unclear.out.contains("records 5 lines that the trail does not have"), "{}", unclear.out);
+}
+
+#[test]
+fn a_false_signature_on_a_recorded_checkpoint_hides_no_true_one() {
+    let mut family = Family::new();
+    let earlier = copied(family.children[0].path());
+    let before = fs::read_to_string(earlier.path().join(".auditx/checkpoint")).unwrap();
+    grow(family.children[0].path(), 5);
+    let after = fs::read_to_string(family.children[0].path().join(".auditx/checkpoint")).unwrap();
+    let after = SignedCheckpoint::parse(after.as_bytes()).unwrap();
+    let junk = SignedCheckpoint::sign(after.origin(), after.size(), after.root(), &[&SigningKey::generate()]);
+    family.near.end(Signal::TERM);
+    // The same head with a false signature comes first, and an old one last.
+    record_by_hand(&mut family, junk.unwrap().as_str());
+    record_by_hand(&mut family, &before);
+    let broken = family.verify_copy(earlier.path(), 0, "10m");
+    assert_eq!(broken.status, Some(1), "{} {}", broken.out, broken.err);
+}
+
+#[test]
+fn a_parent_without_its_key_or_with_erased_lines_proves_nothing() {
+    let mut family = Family::new();
+    family.submit(0);
+    family.near.end(Signal::TERM);
+    let with_key = fs::read_to_string(&family.policies.1).unwrap();
+    let without: String = with_key.split_inclusive('\n').filter(|line| !line.starts_with("log ")).collect();
+    fs::write(&family.policies.1, without).unwrap();
+    let unpinned = family.verify(0, "10m");
+    assert_eq!(unpinned.status, Some(3), "{} {}", unpinned.out, unpinned.err);
+    assert!(unpinned.out.contains("add `log VKEY` to its policy"), "{}", unpinned.out);
+    fs::write(&family.policies.1, with_key).unwrap();
+    assert_eq!(family.verify(0, "10m").status, Some(0));
+
+    let erased = auditx(&["erase", "2", "--reason", "test", "--yes"], &family.parent);
+    assert_eq!(erased.status, Some(0), "{}", erased.err);
+    let incomplete = family.verify(0, "10m");
+    assert_eq!(incomplete.status, Some(3), "{} {}", incomplete.out, incomplete.err);
+    assert!(incomplete.out.contains("lines of the parent trail were erased or lost"), "{}", incomplete.out);
 }
 
 #[test]

@@ -133,6 +133,18 @@ fn only_cosigned_lines_are_shipped_with_a_policy() {
     let copy = ended(&mut without_trail(&["verify", "--from", &from, "--policy", &policy, "--fresh", "10m"]));
     assert_eq!(copy.status, Some(0), "{} {}", copy.out, copy.err);
     assert!(copy.out.contains("  Witnessed    23 lines"), "{}", copy.out);
+
+    // A line that was cosigned is not the one that is there now.
+    assert_eq!(cosign(trail.path(), &policy).status, Some(0));
+    let path = trail.path().join("audit.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let at = text.rfind("entry 4 ").unwrap();
+    fs::write(&path, format!("{}entry 5 {}", &text[..at], &text[at + 8..])).unwrap();
+    let ship = ["ship", "--once", "--give-up-after", "2s", "--to", &url, "--policy", &policy];
+    let refused = auditx(&ship, trail.path());
+    assert_eq!(refused.status, Some(2), "{}", refused.out);
+    assert!(refused.err.contains("lines are not those that witnesses cosigned"), "{}", refused.err);
+    assert!(refused.out.contains(": 23 lines shipped"), "{}", refused.out);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Chooses a checkpoint for proofs that witnesses cosigned.
+//! Chooses the cosigned checkpoint under which proofs are made.
 
 use std::cmp::Reverse;
 use std::path::Path;
@@ -45,7 +45,7 @@ pub(super) fn best(directory: &Path, latest: &SignedCheckpoint, seq: u64) -> Opt
     })
 }
 
-/// Returns whether the lines of the trail lead to this checkpoint.
+/// Returns whether the lines of the trail have the root of this checkpoint.
 fn is_led_to(directory: &Path, tiles: &Tiles, checkpoint: &SignedCheckpoint) -> bool {
     let led = with_nodes(directory, tiles, checkpoint.size(), |read| {
         let root = root_of(checkpoint.size(), read)?;

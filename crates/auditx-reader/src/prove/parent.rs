@@ -9,13 +9,13 @@ use super::{Prover, prove, recorded_signer, signed_line};
 use crate::error::{Error, Result};
 use crate::verify::ParentEntry;
 
-/// Proves that the trail contains the line with this number, under the first checkpoint that its parent trail
-/// recorded and that names the line; and that the parent trail contains that record. Returns both proofs.
+/// Proves a line under the first checkpoint that covers it and that the parent trail recorded, and proves
+/// that the parent trail contains the entry with that checkpoint. Returns both proofs.
 ///
-/// Costs the same as [`prove`] for both trails, and reading the parent trail up to the record.
+/// Costs the same as [`prove`] for both trails, and reading the parent trail up to that entry.
 ///
 /// # Errors
-/// `is_missing` if the parent trail has no such record yet, or it is not signed yet; otherwise as [`prove`].
+/// `is_missing` if the parent trail has no such entry, or has not signed it yet; otherwise as [`prove`].
 pub fn prove_with_parent(
     directory: &Path,
     seq: u64,
@@ -33,7 +33,7 @@ pub fn prove_with_parent(
         }
     }
     let Some(record) = naming else {
-        let message = format!("no checkpoint that names line {seq} is recorded in the parent trail");
+        let message = format!("the parent trail records no checkpoint that covers line {seq}");
         return Err(Error::missing(message, parent));
     };
     let prover = Prover { checkpoint: record.checkpoint, tiles: Tiles::open(directory), ..latest };

@@ -9,6 +9,7 @@ use super::Case;
 use super::fault::{Fault, FaultKind};
 use super::fold::{Claimed, Location};
 use super::integrity;
+use super::parent::RecordedHead;
 use super::remark::RemarkKind;
 use super::stamped::TimeStamps;
 use super::trust::Trust;
@@ -63,7 +64,9 @@ fn unsigned(case: &Case<'_>) -> Result<Option<Fault>> {
         && case.walked.first == Some(0)
         && case.walked.next <= LINES_BEFORE_FIRST_CHECKPOINT
         && case.checkpoints.history.is_empty()
-        && case.options.known.is_empty();
+        && case.options.known.is_empty()
+        && case.options.stamped.is_empty()
+        && !matches!(case.cosigned.outcome, Ok(Some(_)));
     let fault = Fault::new(FaultKind::Unsigned, "the trail has no checkpoint: its lines are not signed");
     Ok((!is_beginning).then_some(fault))
 }
@@ -224,8 +227,8 @@ fn check_known(
         .or_else(|| check_stamps(case, checkpoint, &keys, verification)))
 }
 
-/// Compares the tree heads that a parent trail recorded with the lines. One that no key of the trail signed
-/// proves nothing.
+/// Compares the tree heads that a parent trail recorded with the lines. One that contradicts them is a fault if
+/// a key of the trail signed it. Otherwise nothing is proved: a newer key may have signed it.
 fn check_recorded(
     case: &Case<'_>,
     checkpoint: &SignedCheckpoint,
@@ -236,13 +239,18 @@ fn check_recorded(
     else {
         return Ok(None);
     };
-    for head in recorded {
-        if let Err(fault) = compare(case, checkpoint, (head.size, &head.root), RECORDED, verification)
-            && parent.is_signed(head, checkpoint.origin(), keys)?
-        {
-            return Ok(Some(fault));
-        }
+    let mut compared = |head: &RecordedHead| {
+        compare(case, checkpoint, (head.size, &head.root), RECORDED, verification).err()
+    };
+    let contradicting: Vec<_> = recorded.iter().filter(|head| compared(head).is_some()).collect();
+    let Some(first) = contradicting.first() else { return Ok(None) };
+    if let Some(signed) = parent.signed_one(&contradicting, checkpoint.origin(), keys)? {
+        return Ok(compared(signed));
     }
+    verification.unwitnessed = Some(format!(
+        "line {} of the parent trail records {} lines that the trail does not have, not signed with a key of it",
+        first.seq, first.size
+    ));
     Ok(None)
 }
 
@@ -255,8 +263,8 @@ fn check_cosigned(
     verification: &mut Verification,
 ) -> Option<Fault> {
     let Cosigned { checkpoint: cosigned, witnessed, .. } = match &case.cosigned.outcome {
-        Ok(Some(cosigned)) => cosigned,
-        Ok(None) => return None,
+        Ok(Some(cosigned)) if verification.unwitnessed.is_none() => cosigned,
+        Ok(_) => return None,
         Err(why) => {
             verification.unwitnessed = Some(why.clone());
             return None;
@@ -280,8 +288,8 @@ fn check_cosigned(
     None
 }
 
-/// Compares the checkpoints that an authority dated with the lines. They are files of the trail, as those
-/// that witnesses cosigned: an authority stamps whatever it is sent.
+/// Compares the time-stamped checkpoints with the lines. They are files of the trail, and an authority stamps
+/// any bytes, so a stamp alone does not show that the checkpoint belongs to the trail.
 fn check_stamps(
     case: &Case<'_>,
     checkpoint: &SignedCheckpoint,

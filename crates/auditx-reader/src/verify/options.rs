@@ -80,15 +80,15 @@ impl VerifyOptions {
     }
 
     /// Default: none; without one, and without [fresh](Self::fresh) cosignatures, the answer is never
-    /// [`Answer::Intact`](crate::Answer::Intact). Adds a checkpoint of this trail that was kept elsewhere. Its
-    /// cosignatures count for the [policy](Self::policy).
+    /// [`Answer::Intact`](crate::Answer::Intact). Adds a checkpoint of this trail that was kept elsewhere.
+    /// Its cosignatures count for the [policy](Self::policy).
     #[must_use]
     pub fn known(mut self, checkpoint: SignedCheckpoint) -> Self {
         self.known.push(checkpoint);
         self
     }
 
-    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint that names all signed lines,
+    /// Default: none. Requires that a quorum of witnesses cosigned a checkpoint that covers all signed lines,
     /// kept with the trail or [known](Self::known), and adds the keys of the policy's logs.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
@@ -96,16 +96,17 @@ impl VerifyOptions {
         policy.logs().iter().cloned().fold(self, Self::key)
     }
 
-    /// Default: none. Requires that this trail recorded a checkpoint that names all signed lines, and that the
-    /// trail agrees with every checkpoint that it recorded. Cosignatures of the trail itself do not count then.
+    /// Default: none. Requires that this parent trail recorded a checkpoint that covers all signed lines, and
+    /// that every recorded checkpoint agrees with the lines. The cosignatures of the verified trail itself,
+    /// and of [known](Self::known) checkpoints, are then ignored.
     #[must_use]
     pub fn parent(mut self, parent: ParentTrail) -> Self {
         self.parent = Some(parent);
         self
     }
 
-    /// Default: none. Requires that a quorum of the policy's witnesses cosigned the trail within this time, or
-    /// that its parent trail recorded it. Without a policy or parent, the answer is then never
+    /// Default: none. Requires that the last cosignatures of a quorum, or the last entry in the parent trail,
+    /// are not older than this. Without a policy or parent trail, the answer is then never
     /// [`Answer::Intact`](crate::Answer::Intact).
     #[must_use]
     pub fn fresh(mut self, max_age: Duration) -> Self {
@@ -113,10 +114,10 @@ impl VerifyOptions {
         self
     }
 
-    /// Default: none. Requires a time stamp of the trail, and compares the lines with these, which the
-    /// caller verified. `unusable` says why others of the trail cannot be used: with one of them, the answer
-    /// is never [`Answer::Intact`](crate::Answer::Intact). A time stamp does not show that the trail was not
-    /// rolled back.
+    /// Default: none. Requires at least one time stamp, and compares the lines with `stamped`, checkpoints
+    /// whose stamps the caller has verified. `unusable` says why other stamps of the trail cannot be used; if
+    /// it is not empty, the answer is never [`Answer::Intact`](crate::Answer::Intact). A time stamp does not
+    /// show that the trail was not rolled back.
     #[must_use]
     pub fn time_stamps(mut self, stamped: Vec<StampedCheckpoint>, unusable: Vec<String>) -> Self {
         (self.stamped, self.unusable_stamps, self.needs_stamp) = (stamped, unusable, true);

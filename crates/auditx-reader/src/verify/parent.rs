@@ -1,6 +1,7 @@
 //! A parent trail: its lines are the checkpoints of other trails, so that witnesses need to cosign only its
 //! own.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use auditx_format::moment::Moment;
@@ -25,14 +26,22 @@ pub struct ParentTrail {
 
 impl ParentTrail {
     /// Takes the result of verifying it with the policy of its witnesses. If it is broken or was not
-    /// cosigned, its lines prove nothing, and verification of other trails says so.
+    /// cosigned, if its key is not pinned, or if lines of it were erased or lost, it proves nothing, and
+    /// verification of other trails says so. Retired lines do not count.
     #[must_use]
     pub fn of(verification: &Verification) -> Self {
         let directory = verification.directory.clone();
         let place = directory.display();
         let state = match (&verification.witnessed, &verification.origin) {
             _ if verification.answer == Answer::Broken => {
-                Err(format!("the parent trail is broken: to see where, auditx verify --dir {place}"))
+                Err(format!("the parent trail is broken: run `auditx verify --dir {place}` to see where"))
+            }
+            _ if !verification.keys.iter().any(|key| key.is_pinned) => {
+                Err("the key of the parent trail is not known: add `log VKEY` to its policy".to_owned())
+            }
+            // They may have recorded this trail.
+            _ if verification.erased + verification.lost > 0 => {
+                Err("lines of the parent trail were erased or lost".to_owned())
             }
             (Some(witnessed), Some(origin)) => Ok((origin.clone(), witnessed.clone())),
             _ => {
@@ -62,22 +71,32 @@ impl ParentTrail {
             found.add(record);
         }
         let Some((newest, at)) = found.newest else {
-            return Ok(Err(format!("the parent trail {parent} has no cosigned line with its checkpoint")));
+            return Ok(Err(format!("no cosigned line of the parent trail {parent} records this trail")));
         };
         let at = cosigned.at.min(at);
         let witnessed = Witnessed { size: newest.size(), at, parent: Some(parent.clone()) };
         Ok(Ok(Cosigned { checkpoint: newest, witnessed, recorded: found.heads }))
     }
 
-    /// Returns whether one of these keys signed a recorded checkpoint. Reads the lines before it again.
-    pub(super) fn is_signed(&self, head: &RecordedHead, log: &str, keys: &[VerifierKey]) -> Result<bool> {
-        for record in ParentEntry::all(&self.directory, log)? {
-            let record = record?;
-            if record.seq == head.seq {
-                return Ok(record.checkpoint.verify(keys).is_ok());
+    /// Returns the first of these tree heads that is in an entry with a signature of one of these keys. Reads
+    /// all lines of the parent trail again.
+    pub(super) fn signed_one<'h>(
+        &self,
+        heads: &[&'h RecordedHead],
+        log: &str,
+        keys: &[VerifierKey],
+    ) -> Result<Option<&'h RecordedHead>> {
+        let by_root: HashMap<(u64, Hash), &RecordedHead> =
+            heads.iter().map(|head| ((head.size, head.root), *head)).collect();
+        for entry in ParentEntry::all(&self.directory, log)? {
+            let checkpoint = entry?.checkpoint;
+            if let Some(head) = by_root.get(&(checkpoint.size(), *checkpoint.root()))
+                && checkpoint.verify(keys).is_ok()
+            {
+                return Ok(Some(head));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 
@@ -111,7 +130,7 @@ impl ParentEntry {
             return None;
         }
         let checkpoint = row.get(Field::Metadata)?.member("checkpoint")?.text()?;
-        let checkpoint = SignedCheckpoint::parse(checkpoint.as_bytes()).ok()?;
+        let checkpoint = SignedCheckpoint::parse_extended(checkpoint.as_bytes()).ok()?;
         let record = Self { seq: row.seq()?, at: row.moment()?, checkpoint };
         (record.checkpoint.origin() == log).then_some(record)
     }

@@ -128,13 +128,13 @@ impl StampTimes {
         for stamped in stamped.iter().rev() {
             let (size, at) = (stamped.checkpoint.size(), stamped.at);
             let slack = whole_seconds(stamped.accuracy);
-            let second = at.saturating_add(slack + TOLERANCE);
+            let second = at.saturating_add(slack).saturating_add(TOLERANCE);
             if latest.is_none_or(|latest| second < latest.second) {
                 latest = Some(Bound { second, size, at });
             }
             spans.push(Span { end: size, latest, earliest: None });
             // A larger checkpoint that was stamped before shows that this one was not the latest then.
-            let bound = Bound { second: at.saturating_sub(slack + LEAD), size, at };
+            let bound = Bound { second: at.saturating_sub(slack.saturating_add(LEAD)), size, at };
             was_newest.push((at < first).then_some(bound));
             first = first.min(at);
         }
@@ -239,7 +239,7 @@ impl Violations {
 
 /// Rounded up.
 fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 fn time(second: u64) -> Moment {

@@ -37,7 +37,7 @@ pub enum Reason {
     FreshnessUnknown,
     /// No checkpoint of the trail was cosigned as the policy requires.
     NotWitnessed,
-    /// Witnesses saw the trail longer ago than was allowed.
+    /// The last cosignatures, or the last entry of the parent trail, are older than the auditor allows.
     NotFresh,
     /// The last signed lines are newer than the cosigned checkpoint.
     TailNotWitnessed,

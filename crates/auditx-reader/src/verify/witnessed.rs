@@ -12,14 +12,14 @@ use super::parent::RecordedHead;
 use super::verification::Verification;
 use crate::checkpoint::{Unusable, cosigned_sizes, latest_checkpoint, read_cosigned};
 
-/// A checkpoint that a quorum of witnesses saw as the newest of its log.
+/// A checkpoint that a quorum of witnesses cosigned as the newest of its log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Witnessed {
     /// The number of lines that it names.
     pub size: u64,
-    /// The latest time at which a quorum had seen it, in seconds since 1970. With a parent trail, the time at
-    /// which that recorded it.
+    /// The latest time at which a quorum had cosigned it, in seconds since 1970. With a parent trail: when
+    /// that recorded it or, if earlier, when a quorum had cosigned the parent trail.
     pub at: u64,
     /// The name of the parent trail that recorded it, if witnesses cosigned that one instead.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ pub(super) struct Sought {
     pub(super) unusable: Vec<u64>,
 }
 
-/// Finds the checkpoint that vouches for the trail: in its parent trail, or among those that witnesses cosigned.
+/// Finds the checkpoint that witnesses cosigned or, with a parent trail, the last one that it recorded.
 ///
 /// # Errors
 /// If the checkpoints or the parent trail cannot be read.
@@ -54,7 +54,7 @@ pub(super) fn find(directory: &Path, options: &VerifyOptions) -> crate::error::R
     let Some(parent) = &options.parent else { return cosigned(directory, options) };
     let outcome = match latest_checkpoint(directory) {
         Ok(latest) => parent.records_of(latest.origin())?.map(Some),
-        Err(_) => Err("the trail has no checkpoint".to_owned()),
+        Err(error) => Err(format!("the latest checkpoint of the trail cannot be read: {error}")),
     };
     Ok(Sought { outcome, unusable: Vec::new() })
 }
@@ -116,7 +116,7 @@ fn merged(copies: Vec<SignedCheckpoint>) -> Vec<SignedCheckpoint> {
     copies.iter().map(with_others).collect()
 }
 
-/// Returns when a quorum had seen the checkpoint, in seconds since 1970, or why it counts for nothing.
+/// Returns when a quorum had cosigned the checkpoint, in seconds since 1970, or why it does not count.
 fn examine(
     checkpoint: &SignedCheckpoint,
     policy: &Policy,
