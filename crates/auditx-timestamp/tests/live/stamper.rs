@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auditx_core::{AuditLogger, Config};
-use auditx_reader::{Answer, Reason, RemarkKind, kept_stamps, latest_checkpoint};
+use auditx_reader::{Answer, Reason, RemarkKind, latest_checkpoint, stamp_sizes};
 use auditx_tests::deadline::{TIMEOUT, wait_until};
 use auditx_tests::tsa::{Authority, P256, RSA, serve};
 use auditx_timestamp::{Progress, TimeStamps};
@@ -24,7 +24,7 @@ fn served(authority: &Arc<Authority>) -> String {
 }
 
 fn sizes(directory: &Path) -> Vec<u64> {
-    kept_stamps(directory).unwrap().iter().map(|kept| kept.size).collect()
+    stamp_sizes(directory).unwrap()
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn a_refusal_has_the_reason_of_the_authority() {
     let answer = authority.answer(request.as_bytes(), "digests = sha512\nsigner_digest = sha256\n");
     let refused = Stamp::parse(&answer).unwrap_err();
     assert!(refused.is_refusal());
-    let text = "the authority does not stamp: status 2, Message digest algorithm is not supported., \
+    let text = "the time-stamping authority refused the request: status 2, Message digest algorithm is not supported., \
                 unknown hash function";
     assert_eq!(refused.to_string(), text);
     assert!(!Stamp::parse(b"nonsense").unwrap_err().is_refusal());

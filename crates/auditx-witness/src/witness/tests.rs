@@ -72,12 +72,12 @@ impl Log {
 
 fn opened(directory: &TempDir, signer: &SigningKey, log: &Log) -> Witness {
     let (name, signer) = ("witness.example.com/w1", Arc::new(signer.clone()));
-    // Fails if there is one.
+    // Fails if the witness exists already.
     Witness::create(directory.path(), name, &*signer).ok();
     Witness::open(directory.path(), name, signer, [log.verifier()]).unwrap()
 }
 
-/// Returns the text after the tree head, and its newline, of a cosigned checkpoint that `signed_note` accepts.
+/// Returns what follows the tree head and its newline in a cosigned checkpoint that `signed_note` accepts.
 fn signed_note_reads(cosigned: &SignedCheckpoint, log: &Log) -> String {
     let verifier = StandardVerifier::new(&log.verifier().to_string()).unwrap();
     let note = Note::from_bytes(cosigned.as_str().as_bytes()).unwrap();
@@ -187,4 +187,25 @@ async fn of_submissions_at_the_same_time_one_is_cosigned() {
         let [new] = grown[..] else { panic!("{grown:?} were all cosigned after {size}") };
         size = new;
     }
+}
+
+#[tokio::test]
+async fn what_was_cosigned_is_returned_once_with_the_signatures_of_log_and_witness_alone() {
+    let (directory, log) = (TempDir::new().unwrap(), Log::new(SigningKey::generate(), 8));
+    let witness = opened(&directory, &SigningKey::generate(), &log);
+    assert!(matches!(witness.submit(log.submission(0, 3).as_bytes()).await, Answer::Cosigned(_)));
+    // The same log, and lines of other keys.
+    let foreign: String = (0..40)
+        .map(|number| {
+            let line = log.checkpoint(5).cosign(&format!("stranger{number}"), &SigningKey::generate(), 1);
+            line.unwrap()
+        })
+        .collect();
+    let padded = log.submission(3, 5) + &foreign;
+    assert!(matches!(witness.submit(padded.as_bytes()).await, Answer::Cosigned(_)));
+    let [cosigned] = &witness.take_cosigned()[..] else { panic!("one log") };
+    assert_eq!((cosigned.size(), cosigned.as_str().matches('\u{2014}').count()), (5, 2));
+    assert!(cosigned.cosigned_at(witness.key()).is_some());
+    assert!(cosigned.verify(&[log.verifier()]).is_ok());
+    assert!(witness.take_cosigned().is_empty());
 }
