@@ -167,7 +167,7 @@ fn a_line_after_the_chosen_checkpoint_is_named_in_the_error() {
             std::ops::ControlFlow::Continue(())
         })
         .unwrap();
-    let expected = format!("line {size} is not named by the cosigned checkpoint of {size} lines");
+    let expected = format!("line {size} is not covered by the cosigned checkpoint of {size} lines");
     assert!(errors[0].contains(&expected), "{errors:?}");
     assert_eq!(errors.len() as u64, checkpoints[1].size() - size);
 }
