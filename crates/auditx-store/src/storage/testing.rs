@@ -17,6 +17,8 @@ pub struct Faults {
     pub fail_sync: AtomicBool,
     /// The number of next file syncs that fail.
     pub failing_syncs: AtomicU64,
+    /// The number of file syncs that can be made before all fail.
+    pub syncs: AtomicU64,
     /// Whether renaming a file fails.
     pub fail_rename: AtomicBool,
     /// Whether replacing a file fails.
@@ -46,6 +48,7 @@ impl Default for Faults {
             space: AtomicU64::new(u64::MAX),
             fail_sync: AtomicBool::new(false),
             failing_syncs: AtomicU64::new(0),
+            syncs: AtomicU64::new(u64::MAX),
             fail_rename: AtomicBool::new(false),
             fail_replace: AtomicBool::new(false),
             operations: Mutex::default(),
@@ -80,9 +83,11 @@ impl StorageFile for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let left = &self.faults.failing_syncs;
-        let fails = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        if fails || self.faults.fail_sync.load(Ordering::SeqCst) {
+        let count_down = |left: &AtomicU64| {
+            left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+        };
+        let Faults { failing_syncs, syncs, fail_sync, .. } = &*self.faults;
+        if count_down(failing_syncs) || !count_down(syncs) || fail_sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected fsync failure"));
         }
         self.faults.note("sync", &self.name);
