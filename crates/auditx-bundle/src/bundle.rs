@@ -26,10 +26,10 @@ type Selected = Vec<Option<u64>>;
 
 /// An archive of entries of one trail with everything needed to check them elsewhere.
 ///
-/// All proofs lead to one checkpoint, which [`Prover::covering`] chooses: the one with the most cosignatures of
-/// witnesses that names the selected entries, or else the one that was the latest when the bundle was opened.
-/// Entries that the latest does not name, and legacy lines, are in the archive without a proof. If the trail
-/// has time stamps, the archive has the first one that covers all selected entries.
+/// All proofs are made under one checkpoint: the one with the most cosignatures that covers the selected
+/// entries ([`Prover::covering`]), otherwise the one that was the latest when the bundle was opened. Entries
+/// that the latest does not cover, and legacy lines, have no proof. If a time stamp of the trail covers all
+/// signed entries of the archive, the first such stamp is included.
 pub struct Bundle {
     directory: PathBuf,
     prover: Prover,

@@ -127,7 +127,8 @@ fn a_directory_without_a_trail_is_missing() {
     assert!(error.is_missing(), "{error}");
 }
 
-/// Cosigns the latest checkpoint of a trail and keeps it there. Returns a policy that requires the cosignature.
+/// Cosigns the latest checkpoint of a trail and keeps it there. Returns a policy that requires the
+/// cosignature.
 fn cosign(trail: &TempDir) -> Policy {
     let checkpoint = latest_checkpoint(trail.path()).unwrap();
     let (name, signer) = ("witness.example.com/w1", SigningKey::generate());

@@ -109,12 +109,12 @@ impl Prover {
         Ok(Self { directory, checkpoint: latest.clone(), latest, tiles, trouble })
     }
 
-    /// Returns a prover under the checkpoint with the most cosignatures of witnesses among those that name all
-    /// lines up to this one: the latest, and the 16 largest others that witnesses cosigned. Of several it is
-    /// the largest; if none names the line, the latest. Cosignatures are counted, not verified.
+    /// Returns a prover for the checkpoint with the most cosignatures that covers all lines up to this one.
+    /// The candidates are the latest checkpoint and the 16 largest cosigned ones; of equals, the largest is
+    /// used. If none of them covers the line, the latest is used. Cosignatures are counted, not verified.
     ///
-    /// Costs reading these checkpoints, and a few nodes from the tile cache; if the cache is missing or wrong,
-    /// one pass over all lines for each.
+    /// Costs reading these checkpoints, and a few nodes from the tile cache for each; if the cache is missing
+    /// or wrong, one pass over all lines for each.
     #[must_use]
     pub fn covering(&self, seq: u64) -> Self {
         let best = cosigned::best(&self.directory, &self.latest, seq);
@@ -144,8 +144,8 @@ impl Prover {
     /// wrong, one pass over all lines.
     ///
     /// # Errors
-    /// `is_missing` if the line is not signed yet, not named by the checkpoint, or has no number; otherwise as
-    /// [`prove`].
+    /// `is_missing` if the line is not signed yet, not covered by the checkpoint, or has no number; otherwise
+    /// as [`prove`].
     pub fn prove(&self, found: &Found<'_>) -> Result<InclusionProof> {
         let Some(seq) = found.row.seq() else {
             let message = "a legacy line has no sequence number and is in no tree";
@@ -253,8 +253,8 @@ fn check_checkpoint(directory: &Path, doubt: &str, checkpoint: &SignedCheckpoint
         }
         _ if checkpoint.size() == 0 => Err(Error::missing("nothing is signed yet", directory)),
         fault => {
-            // Verification knows no key if the records that named it were retired, or if it ended before them;
-            // their copies may.
+            // Verification knows no key if the records that named it were retired, or if it ended before
+            // them; their copies may.
             ensure_signed(directory, checkpoint)?;
             Ok(fault.as_ref().map(ToString::to_string).or_else(|| stale(&verification.remarks)))
         }

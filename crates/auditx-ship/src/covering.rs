@@ -48,8 +48,8 @@ impl Checkpoints {
         Ok(known.cloned())
     }
 
-    /// With a policy, compares the lines from `position` on with a checkpoint that witnesses cosigned, so that
-    /// none is shipped that they did not cosign. Reads and hashes each line once.
+    /// With a policy, compares the lines from `position` on with a checkpoint that witnesses cosigned, so
+    /// that none is shipped that they did not cosign. Reads and hashes each line once.
     ///
     /// # Errors
     /// If the lines differ, or cannot be read.

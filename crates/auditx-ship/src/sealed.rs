@@ -115,7 +115,8 @@ impl SealedFeed {
         })
     }
 
-    /// Returns the checkpoint of the boundary of this size, otherwise the one up to which lines may be shipped.
+    /// Returns the checkpoint of the boundary of this size, otherwise the one up to which lines may be
+    /// shipped.
     fn checkpoint_for(&self, end: u64) -> Result<CoveringCheckpoint> {
         if let Some(signed) = self.checkpoints.boundary(end)? {
             return Ok(CoveringCheckpoint { signed, is_boundary: true });

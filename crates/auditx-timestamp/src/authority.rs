@@ -41,7 +41,7 @@ impl Authority {
         Ok(Self { url, roots: None })
     }
 
-    /// Obtains a stamp that answers the request, and which the roots vouch for, if there are any.
+    /// Obtains a stamp that answers the request. With roots, also verifies its certificates.
     pub(crate) async fn stamp(&self, client: &Client, request: &Request) -> Result<(Stamp, Stamped)> {
         let answered = timeout(TIMEOUT, self.post(client, request.as_bytes().to_owned())).await;
         let answer = answered

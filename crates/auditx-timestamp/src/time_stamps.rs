@@ -83,8 +83,8 @@ impl TimeStamps {
     /// is not stamped twice.
     ///
     /// # Errors
-    /// `is_refusal` if the authority refused the request. Others if the trail has no checkpoint, the stamp is not
-    /// accepted, or it cannot be stored.
+    /// `is_refusal` if the authority refused the request. Others if the trail has no checkpoint, the stamp is
+    /// not accepted, or it cannot be stored.
     pub fn stamp_once(self, directory: &Path) -> Result<(SignedCheckpoint, Stamped, bool)> {
         let failed = |error: auditx_reader::Error| Error::new(error.to_string());
         let latest = latest_checkpoint(directory).map_err(failed)?;

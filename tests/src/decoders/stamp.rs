@@ -17,8 +17,8 @@ Fg==
 -----END CERTIFICATE-----
 ";
 
-/// Checks that a parsed time stamp has the same bytes, and that no stamp is valid for other bytes or under the
-/// root of another authority.
+/// Checks that a parsed time stamp has the same bytes, and that no stamp is valid for other bytes or under
+/// the root of another authority.
 ///
 /// # Panics
 /// If one of this is violated.

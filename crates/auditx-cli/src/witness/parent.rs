@@ -26,8 +26,8 @@ pub(crate) struct Parent {
 }
 
 impl Parent {
-    /// Starts recording, if that is wanted. `create` allows a new parent trail. What is returned ends it; so does
-    /// a signal.
+    /// Starts recording, if that is wanted. `create` allows a new parent trail. What is returned ends it; so
+    /// does a signal.
     pub(super) fn start(&self, witness: &Arc<Witness>, create: bool) -> Result<impl Fn() + use<>, Failure> {
         let end = match &self.trail {
             None => None,

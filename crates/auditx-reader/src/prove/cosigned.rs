@@ -21,9 +21,9 @@ pub(super) fn with_cosignatures(directory: &Path, latest: SignedCheckpoint) -> S
     copy.and_then(|copy| latest.merged(&copy).ok()).unwrap_or(latest)
 }
 
-/// Returns the checkpoint with the most cosignatures that names this line, and of these the largest; `None`
-/// if the latest has as many. Only the 16 largest ones count. It is as good as the latest: signed with the
-/// same key, and the lines lead to it.
+/// Returns the checkpoint that covers this line and has the most cosignatures, among the 16 largest cosigned
+/// ones; of equals, the largest. `None` if none has more than the latest. The returned checkpoint is signed
+/// with the same key as the latest, and its root is that of the lines.
 ///
 /// Costs reading these files, and the checkpoint's frontier from the tile cache; if the cache is missing or
 /// wrong, one pass over all lines.

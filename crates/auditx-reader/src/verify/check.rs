@@ -227,8 +227,8 @@ fn check_known(
         .or_else(|| check_stamps(case, checkpoint, &keys, verification)))
 }
 
-/// Compares the tree heads that a parent trail recorded with the lines. One that contradicts them is a fault if
-/// a key of the trail signed it. Otherwise nothing is proved: a newer key may have signed it.
+/// Compares the tree heads that a parent trail recorded with the lines. One that contradicts them is a fault
+/// if a key of the trail signed it. Otherwise nothing is proved: a newer key may have signed it.
 fn check_recorded(
     case: &Case<'_>,
     checkpoint: &SignedCheckpoint,

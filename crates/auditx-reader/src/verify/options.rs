@@ -69,8 +69,9 @@ impl VerifyOptions {
         Self::default()
     }
 
-    /// Default: none; without a key the answer is never [`Answer::Intact`](crate::Answer::Intact). Adds a public
-    /// key, obtained from outside the trail, that must have signed it. Of several keys, any one is enough.
+    /// Default: none; without a key the answer is never [`Answer::Intact`](crate::Answer::Intact). Adds a
+    /// public key, obtained from outside the trail, that must have signed it. Of several keys, any one is
+    /// enough.
     #[must_use]
     pub fn key(mut self, key: VerifierKey) -> Self {
         if !self.keys.contains(&key) {

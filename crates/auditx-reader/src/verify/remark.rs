@@ -21,7 +21,8 @@ pub enum RemarkKind {
     /// `.auditx/trail.json` is missing or cannot be read.
     UnreadableIdentity,
     /// A checkpoint in `.auditx/checkpoints` cannot be read or is not signed with a key of the trail, or one
-    /// in `.auditx/cosigned` cannot be read. Of the latter, those larger than what the policy accepts are read.
+    /// in `.auditx/cosigned` cannot be read. Of the latter, those larger than what the policy accepts are
+    /// read.
     UnusableHistory,
     /// The erasure of a line was recorded, but the line still has its text.
     UnfinishedErasure,
