@@ -79,7 +79,14 @@ fn assert_all_same(url: &str, directories: &[&Path]) {
         let key = recorded_keys(directory).unwrap()[0].key.clone();
         let options = VerifyOptions::new().key(key).known(known);
         let verification = verify(restored.path(), &options, &mut |_, _| {}).unwrap();
-        assert_eq!(verification.answer, Answer::Intact, "{verification:?}");
+        // The lines were equal a moment ago: what is there now, and is the answer the same?
+        let again = || {
+            let answer = verify(restored.path(), &options, &mut |_, _| {}).unwrap().answer;
+            let (now, known) = (lines(restored.path()), expected.iter().zip(0..));
+            let differing: Vec<_> = known.filter(|(line, at)| now.get(*at) != Some(line)).take(2).collect();
+            format!("{answer:?} the second time; {} lines, differing: {differing:?}", now.len())
+        };
+        assert_eq!(verification.answer, Answer::Intact, "{verification:?}; {}", again());
     }
 }
 
