@@ -130,7 +130,8 @@ impl Nats {
         let begin = Instant::now();
         let sent = connection.answer(publish_fast(&connection, target, self.stream_end, messages)).await?;
         self.connection = Some(connection);
-        if let Some((count, last_message)) = sent {
+        let count = sent.min(lines.len());
+        if let Some(last) = lines[..count].last() {
             if count < lines.len() {
                 self.atomic_left = ATOMIC_AFTER_CONFLICT;
             } else if self
@@ -139,9 +140,9 @@ impl Nats {
             {
                 self.atomic_left = 0;
             }
-            self.stream_end = last_message;
-            self.last_messages.insert(trail, last_message);
-            return Ok(lines[..count.min(lines.len())].last().map(ShippedLine::position));
+            self.stream_end += count as u64;
+            self.last_messages.insert(trail, self.stream_end);
+            return Ok(Some(last.position()));
         }
         self.atomic_left = ATOMIC_AFTER_CONFLICT;
         match self.last(trail).await? {

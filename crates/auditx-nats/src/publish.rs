@@ -79,17 +79,18 @@ pub(crate) async fn publish_atomic(
 }
 
 /// Publishes a fast batch (NATS ADR-50), which the server ends with the first message that it does not store:
-/// a prefix of the messages is stored, without a gap. Returns the number of stored messages and the stream
-/// sequence of the last one, or `None` if nothing was stored.
+/// a prefix of the messages is stored, without a gap. Returns how many messages were stored.
 ///
 /// Each message is stored only as the next message of the stream after `end`, so messages of other publishers
-/// end the batch. Only for a stream with one replica, whose server checks the condition while it stores.
+/// end the batch, and the stored ones have the sequences after `end`. The sequence in the answer is not used:
+/// it can be that of a message that another publisher stored before the server answered. Only for a stream
+/// with one replica, whose server checks the condition while it stores.
 pub(crate) async fn publish_fast(
     connection: &Connection,
     target: Target<'_>,
     end: u64,
     messages: impl ExactSizeIterator<Item = Outgoing>,
-) -> Result<Option<(usize, u64)>, ShipError> {
+) -> Result<usize, ShipError> {
     let (inbox, count) = (connection.client.new_inbox(), messages.len());
     let mut responses =
         connection.client.subscribe(format!("{inbox}.>")).await.map_err(Error::unreachable)?;
@@ -120,26 +121,24 @@ pub(crate) async fn publish_fast(
 /// The last step of a fast batch.
 const COMMIT: u8 = 2;
 
-/// Returns the result of a fast batch, or `None` if this response does not end it.
-fn batch_result(response: &Message, target: Target<'_>) -> Result<Option<Option<(usize, u64)>>, ShipError> {
+/// Returns how many messages of a fast batch were stored, or `None` if this response does not end it.
+fn batch_result(response: &Message, target: Target<'_>) -> Result<Option<usize>, ShipError> {
     #[derive(Deserialize)]
     struct Acknowledgement {
         /// The kind of an interim response: `ack`, `gap` or `err`.
         #[serde(rename = "type")]
         interim: Option<String>,
-        seq: Option<u64>,
         count: Option<usize>,
     }
     if response.status == Some(StatusCode::NO_RESPONDERS) {
         return Err(no_responders(target));
     }
-    let Acknowledgement { interim, seq, count } =
-        serde_json::from_slice(&response.payload).map_err(unreadable)?;
+    let Acknowledgement { interim, count } = serde_json::from_slice(&response.payload).map_err(unreadable)?;
     if interim.is_some() {
         return Ok(None);
     }
     // An error is not examined here: the atomic batch that follows will report it.
-    Ok(Some(count.zip(seq).filter(|(count, _)| *count > 0)))
+    Ok(Some(count.unwrap_or(0)))
 }
 
 async fn publish(connection: &Connection, message: Outgoing) -> Result<()> {
