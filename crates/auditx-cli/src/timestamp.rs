@@ -34,10 +34,7 @@ Exit status: 0 the checkpoint has a stamp, 1 the authority refused the request, 
 #[cfg(not(feature = "ship"))]
 pub(crate) fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let _ = (&arguments.trail, &arguments.tsa, &arguments.tsa_roots);
-    Err(Failure::new(
-        "this auditx was built without time stamps: install it with \
-         `cargo install auditx-cli --features ship`",
-    ))
+    Err(Failure::new(crate::tsa::ABSENT))
 }
 
 #[cfg(feature = "ship")]

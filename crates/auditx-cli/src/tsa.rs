@@ -12,6 +12,11 @@ use crate::failure::Failure;
 #[cfg(feature = "ship")]
 use crate::terminal::sanitized;
 
+/// Why there are no time stamps.
+#[cfg(not(feature = "ship"))]
+pub(crate) const ABSENT: &str = "this auditx was built without time stamps: install it with \
+                                 `cargo install auditx-cli --features ship`";
+
 /// Cannot be constructed.
 #[cfg(not(feature = "ship"))]
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +33,7 @@ pub(crate) fn roots(path: &Path) -> Result<Roots, Failure> {
 
 #[cfg(not(feature = "ship"))]
 pub(crate) fn roots(_: &Path) -> Result<Roots, Failure> {
-    Err(Failure::new(
-        "this auditx was built without time stamps: install it with \
-         `cargo install auditx-cli --features ship`",
-    ))
+    Err(Failure::new(ABSENT))
 }
 
 /// Requires the time stamps that the trail in this directory has.
@@ -41,9 +43,9 @@ pub(crate) fn required(
     directory: &Path,
     roots: &Roots,
 ) -> Result<VerifyOptions, Failure> {
-    let (dated, unusable) =
+    let (stamped, unusable) =
         auditx_timestamp::verified(directory, roots).map_err(|error| Failure::new(error.to_string()))?;
-    Ok(options.clone().time_stamps(dated, unusable))
+    Ok(options.clone().time_stamps(stamped, unusable))
 }
 
 #[cfg(not(feature = "ship"))]

@@ -1,11 +1,9 @@
 //! Reads the latest checkpoint of a trail, those that witnesses cosigned, and time stamps. Signatures are not
 //! checked here.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
-use auditx_store::{checkpoint_path, cosigned_history, timestamp_history};
+use auditx_store::{checkpoint_path, cosigned_history, kept_sizes, timestamp_history};
 use auditx_tlog::SignedCheckpoint;
 
 use crate::error::{Error, Result};
@@ -48,8 +46,11 @@ pub fn cosigned_checkpoints(directory: &Path) -> Result<Vec<SignedCheckpoint>> {
 /// `is_storage` if they cannot be listed.
 pub(crate) fn cosigned_sizes(trail: &Path) -> Result<Vec<u64>> {
     // The lock and an unfinished file have other names.
-    let mut sizes = sizes_in(&cosigned_history(trail), "cannot list the cosigned checkpoints", size_named)?;
-    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    let directory = cosigned_history(trail);
+    let sizes = kept_sizes(&directory, "");
+    let mut sizes =
+        sizes.map_err(|error| Error::storage("cannot list the cosigned checkpoints", &directory, error))?;
+    sizes.reverse();
     Ok(sizes)
 }
 
@@ -66,11 +67,6 @@ pub(crate) fn read_cosigned(
     let Some(note) = note else { return Ok(None) };
     let checkpoint = SignedCheckpoint::parse(&note).map_err(|_| Unusable)?;
     if checkpoint.size() == size { Ok(Some(checkpoint)) } else { Err(Unusable) }
-}
-
-/// Returns the size of the checkpoint in the file with this name.
-fn size_named(name: &str) -> Option<u64> {
-    name.parse().ok().filter(|size: &u64| size.to_string() == name)
 }
 
 /// A time stamp as it is kept with a trail. Nothing of it is verified.
@@ -91,11 +87,9 @@ pub struct KeptStamp {
 /// # Errors
 /// `is_storage` if they cannot be listed.
 pub fn stamp_sizes(trail: &Path) -> Result<Vec<u64>> {
-    let mut sizes = sizes_in(&timestamp_history(trail), "cannot list the time stamps", |name| {
-        size_named(name.strip_suffix(".tsr")?)
-    })?;
-    sizes.sort_unstable();
-    Ok(sizes)
+    let directory = timestamp_history(trail);
+    let sizes = kept_sizes(&directory, ".tsr");
+    sizes.map_err(|error| Error::storage("cannot list the time stamps", &directory, error))
 }
 
 /// Reads the time stamp of the checkpoint of this size. What cannot be read is empty.
@@ -104,19 +98,4 @@ pub fn kept_stamp(trail: &Path, size: u64) -> KeptStamp {
     let directory = timestamp_history(trail);
     let read = |name: String| file::read_small(&directory.join(name)).ok().flatten().unwrap_or_default();
     KeptStamp { size, checkpoint: read(format!("{size}.checkpoint")), response: read(format!("{size}.tsr")) }
-}
-
-/// Returns the sizes that name files of a directory, in any order; none if it does not exist.
-fn sizes_in(directory: &Path, what: &str, size: impl Fn(&str) -> Option<u64>) -> Result<Vec<u64>> {
-    let failed = |error| Error::storage(what, directory, error);
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut sizes = Vec::new();
-    for entry in entries {
-        sizes.extend(entry.map_err(failed)?.file_name().to_str().and_then(&size));
-    }
-    Ok(sizes)
 }

@@ -1,12 +1,12 @@
 //! Finds the checkpoints that cover the lines to ship: the latest one or, with a policy, the largest one that
 //! a quorum of witnesses cosigned.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use auditx_store::{Tiles, TrailReader, checkpoint_history, checkpoint_path, cosigned_history, read_kept};
+use auditx_store::{
+    Tiles, TrailReader, checkpoint_history, checkpoint_path, cosigned_history, kept_sizes, read_kept,
+};
 use auditx_tlog::{CompactRange, Policy, SignedCheckpoint, leaf_of};
 
 use crate::error::{Error, Result};
@@ -36,8 +36,7 @@ impl Checkpoints {
         let mut sizes = sizes_in(&directory)?;
         let above = known.map_or(0, SignedCheckpoint::size);
         sizes.retain(|size| *size > above && *size <= latest.size());
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        for size in sizes {
+        for size in sizes.into_iter().rev() {
             // A damaged file proves nothing; `auditx verify` says so.
             let Ok(Some(cosigned)) = read_checkpoint(&directory.join(size.to_string())) else { continue };
             let is_same_log = cosigned.origin() == latest.origin() && cosigned.size() == size;
@@ -85,8 +84,8 @@ impl Checkpoints {
 
     /// Returns the checkpoint of the first boundary after `position` and up to `end`; `None` without one.
     pub(crate) fn next_boundary(&self, position: u64, end: u64) -> Result<Option<SignedCheckpoint>> {
-        let sizes = sizes_in(&checkpoint_history(&self.directory))?.into_iter();
-        let next = sizes.filter(|size| *size > position && *size <= end).min();
+        let sizes = sizes_in(&checkpoint_history(&self.directory))?;
+        let next = sizes.into_iter().find(|size| *size > position && *size <= end);
         next.map_or(Ok(None), |size| self.boundary(size))
     }
 
@@ -100,23 +99,10 @@ impl Checkpoints {
     }
 }
 
-/// Returns the size in the name of a file.
-fn size_named(name: &str) -> Option<u64> {
-    name.parse().ok().filter(|size: &u64| size.to_string() == name)
-}
-
-/// Returns the sizes that name files in this directory; none if it does not exist.
+/// Returns the sizes that name files in this directory, smallest first; none if it does not exist.
 fn sizes_in(directory: &Path) -> Result<Vec<u64>> {
     let failed = |error| Error::new(format!("cannot read {}: {error}", directory.display()));
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed)?,
-    };
-    let mut sizes = Vec::new();
-    for entry in entries {
-        sizes.extend(entry.map_err(failed)?.file_name().to_str().and_then(size_named));
-    }
-    Ok(sizes)
+    kept_sizes(directory, "").map_err(failed)
 }
 
 /// Reads a checkpoint. `None` if the file does not exist.
@@ -132,6 +118,8 @@ fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use auditx_tlog::{Signer as _, SigningKey, VerifierKey, WitnessKey};
     use tempfile::TempDir;
 

@@ -72,6 +72,28 @@ impl KeptFiles {
     }
 }
 
+/// Returns the sizes that name the files with this suffix in a directory, smallest first; none if it does not
+/// exist. Other names, and other spellings of a size, are left out.
+///
+/// # Errors
+/// If it cannot be listed.
+pub fn kept_sizes(directory: &Path, suffix: &str) -> io::Result<Vec<u64>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let size = |name: &str| {
+        let digits = name.strip_suffix(suffix)?;
+        digits.parse().ok().filter(|size: &u64| size.to_string() == digits)
+    };
+    let mut sizes = Vec::new();
+    for entry in entries {
+        sizes.extend(entry?.file_name().to_str().and_then(size));
+    }
+    sizes.sort_unstable();
+    Ok(sizes)
+}
+
 /// Reads a kept file; `None` if it does not exist. Does not follow a link, nor wait for a pipe.
 ///
 /// # Errors

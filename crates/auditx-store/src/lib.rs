@@ -62,7 +62,7 @@ pub use control::control_lines;
 pub use dir::Dir;
 pub use follow::console::console_line;
 pub use follow::cursor::{CURSOR_LEN, Cursor, saved_position, shipper_positions};
-pub use kept::{KeptFiles, read_kept};
+pub use kept::{KeptFiles, kept_sizes, read_kept};
 pub use lock::lock_holder;
 pub use pending::{PendingEntries, pending_entries};
 pub use recover::LINES_BEFORE_FIRST_CHECKPOINT;

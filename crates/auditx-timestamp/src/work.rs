@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use auditx_core::AuditLogger;
 use auditx_reader::{latest_checkpoint, stamp_sizes};
 use auditx_store::background::{Ending, Shared};
-use auditx_store::checkpoint_history;
+use auditx_store::{checkpoint_history, kept_sizes};
 use auditx_tlog::SignedCheckpoint;
 use reqwest::Client;
 use serde_json::json;
@@ -175,9 +175,8 @@ impl Boundaries {
     fn largest(&mut self) -> u64 {
         let changed = fs::metadata(&self.directory).and_then(|metadata| metadata.modified()).ok();
         if changed.is_none() || changed != self.listed_at {
-            let names = fs::read_dir(&self.directory).into_iter().flatten().flatten();
-            let sizes = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-            self.largest = sizes.max().unwrap_or(0);
+            self.largest =
+                kept_sizes(&self.directory, "").ok().and_then(|sizes| sizes.last().copied()).unwrap_or(0);
             let is_old = |time: &SystemTime| time.elapsed().is_ok_and(|age| age > SAME_TIME);
             self.listed_at = changed.filter(is_old);
         }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use auditx_store::{KeptFiles, checkpoint_history, cosigned_history, read_kept};
+use auditx_store::{KeptFiles, checkpoint_history, cosigned_history, kept_sizes, read_kept};
 use auditx_tlog::SignedCheckpoint;
 
 /// How many older files are considered for removal. There are few, besides those at ends of segments.
@@ -33,12 +33,9 @@ pub(crate) fn with_kept(trail: &Path, checkpoint: SignedCheckpoint) -> SignedChe
 
 /// A file that cannot be removed is left.
 fn remove_older(trail: &Path, directory: &Path, checkpoint: &SignedCheckpoint) {
-    let names = fs::read_dir(directory).into_iter().flatten().flatten();
-    let sizes = names.filter_map(|entry| entry.file_name().to_str()?.parse::<u64>().ok());
-    let mut older: Vec<u64> = sizes.filter(|size| *size < checkpoint.size()).collect();
-    older.sort_unstable_by(|a, b| b.cmp(a));
+    let sizes = kept_sizes(directory, "").unwrap_or_default().into_iter().rev();
     let boundaries = checkpoint_history(trail);
-    for size in older.into_iter().take(OLDER) {
+    for size in sizes.filter(|size| *size < checkpoint.size()).take(OLDER) {
         let is_boundary = boundaries.join(size.to_string()).exists();
         let says_more = read(directory, size).is_none_or(|older| !checkpoint.has_signers_of(&older));
         if !is_boundary && !says_more {

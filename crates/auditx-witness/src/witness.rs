@@ -72,7 +72,7 @@ impl Witness {
     /// have several.
     ///
     /// # Errors
-    /// If the name is invalid, two keys of a log cannot be told apart, the directory has no witness with this
+    /// If the name is invalid, two keys of a log have the same id, the directory has no witness with this
     /// name and key, or its file is in use or damaged, or cannot be read or written.
     pub fn open(
         directory: &Path,

@@ -140,7 +140,7 @@ impl ParentEntry {
     /// # Errors
     /// If the trail cannot be listed or, for an item, read.
     pub(crate) fn all(directory: &Path, log: &str) -> Result<impl Iterator<Item = Result<Self>>> {
-        // As it stands in a line.
+        // With quotation marks, and escaped as in a line.
         let name = Finder::new(Value::from(log).to_string().as_bytes()).into_owned();
         let log = log.to_owned();
         Ok(Lines::all(directory)?.filter_map(move |line| match line {
