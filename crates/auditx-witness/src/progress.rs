@@ -1,4 +1,4 @@
-//! What the thread that submits and its owner share.
+//! How far the submission to witnesses is, and how a cosigned checkpoint is stored.
 
 use std::collections::HashMap;
 use std::path::Path;
